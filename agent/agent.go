@@ -1,0 +1,224 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-logr/logr"
+
+	"github.com/logpipe/logpipe/agent/decode"
+	"github.com/logpipe/logpipe/agent/journal"
+	"github.com/logpipe/logpipe/agent/tail"
+	"github.com/logpipe/logpipe/internal/kafka"
+)
+
+const (
+	// drainTimeout is how long an agent that was told to stop waits for acknowledgements. What is not acknowledged then
+	// is sent again by the next one.
+	drainTimeout = 10 * time.Second
+	// topicInterval is how often the topic is looked at for growth and for having been made anew.
+	topicInterval = 30 * time.Second
+	// housekeeping is how often figures, finished files and dropped lines are brought up to date.
+	housekeeping = time.Second
+	retryFirst   = 500 * time.Millisecond
+	retryMost    = 30 * time.Second
+)
+
+// Agent moves the lines of one LogSource. One goroutine owns all of it but the snapshot of its figures.
+type Agent struct {
+	cfg     Config
+	log     logr.Logger
+	metrics *metrics
+	origins origins
+	plan    *decode.Plan
+
+	journal  *journal.Journal
+	settings uint32
+	client   *kafka.Client
+	topic    kafka.Topic
+	producer *kafka.Producer
+
+	files    *tail.Set
+	streams  map[journal.FileRef]*stream
+	order    []*stream
+	open     map[int32]*openBatch
+	unsynced []*sealed
+	inFlight map[int32]int
+	pool     batchPool
+	// doubt is true when sequences can't be trusted to go on where the journal says.
+	doubt bool
+
+	entry   entry
+	scratch []byte
+	scanAt  time.Time
+	keepAt  time.Time
+	topicAt time.Time
+
+	totals   totals
+	snapshot atomic.Pointer[Stats]
+	reported map[string]string
+}
+
+// totals count since the agent started.
+type totals struct {
+	readBytes, records, acked, ackedBytes, lostRecords, lostBytes int64
+}
+
+// Run reads and sends until ctx is done, then gives what is in flight a moment to be acknowledged and returns nil. It
+// returns an error only for what waiting can't mend: a bad configuration or a journal that can't be used.
+func Run(ctx context.Context, cfg Config, log logr.Logger) error {
+	a, err := New(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	return a.Run(ctx)
+}
+
+// New opens the journal of an agent. While another agent has the state directory it waits until ctx is done.
+func New(ctx context.Context, cfg Config, log logr.Logger) (*Agent, error) {
+	cfg.Default()
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("invalid configuration: %w", err)
+	}
+	plan, err := decode.Compile(cfg.Decode)
+	if err != nil {
+		return nil, fmt.Errorf("invalid configuration: %w", err)
+	}
+	a := &Agent{
+		cfg: cfg, log: log, metrics: newMetrics(), plan: plan,
+		streams: map[journal.FileRef]*stream{}, reported: map[string]string{},
+		pool: batchPool{limit: journal.MaxPending + 1},
+	}
+	a.origins = origins{cfg: &a.cfg, facts: &podFacts{file: cfg.PodFactsFile}}
+	a.snapshot.Store(&Stats{Problem: "starting"})
+	if a.journal, err = journal.Open(ctx, cfg.StateDir); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// Stats returns the agent's figures. It may be called from any goroutine.
+func (a *Agent) Stats() Stats { return *a.snapshot.Load() }
+
+// Run runs the agent; see the function Run.
+func (a *Agent) Run(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, a.close()) }()
+	stop, err := a.serve()
+	if err != nil {
+		return err
+	}
+	defer stop()
+	if err := a.openFiles(); err != nil {
+		return err
+	}
+	for wait := retryFirst; ; wait = min(2*wait, retryMost) {
+		began := time.Now()
+		err := a.session(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		a.problem(err.Error())
+		a.log.Error(err, "Interrupted, starting again from the journal", "after", wait)
+		if time.Since(began) > retryMost {
+			wait = retryFirst
+		}
+		if !sleep(ctx, wait) {
+			return nil
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+func (a *Agent) close() error {
+	var errs []error
+	if a.files != nil {
+		errs = append(errs, a.files.Close())
+	}
+	return errors.Join(append(errs, a.journal.Close())...)
+}
+
+// serve answers metrics and health requests until stop is called.
+func (a *Agent) serve() (stop func(), err error) {
+	if a.cfg.Listen == "" {
+		return func() {}, nil
+	}
+	listener, err := net.Listen("tcp", a.cfg.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen for metrics: %w", err)
+	}
+	server := &http.Server{Handler: a.handler(), ReadHeaderTimeout: 5 * time.Second}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			a.log.Error(err, "Serving metrics ended")
+		}
+	}()
+	return func() {
+		_ = server.Close()
+		<-done
+	}, nil
+}
+
+// session connects, settles what an earlier session or agent left in flight, and then follows the files until ctx is
+// done or something can't go on. Nothing but the journal and the open files outlives it.
+func (a *Agent) session(ctx context.Context) error {
+	if err := a.connect(ctx); err != nil {
+		return err
+	}
+	defer a.client.Close()
+	a.open, a.inFlight, a.unsynced = map[int32]*openBatch{}, map[int32]int{}, nil
+	a.producer = kafka.NewProducer(a.client, a.topic.Name, a.producerConfig(), a.log)
+	defer a.producer.Close()
+	if err := a.recover(ctx); err != nil {
+		return err
+	}
+	if err := a.rewind(); err != nil {
+		return err
+	}
+	a.problem("")
+	err := a.follow(ctx)
+	if ctx.Err() != nil {
+		err = errors.Join(err, a.finishUp())
+	}
+	return err
+}
+
+// connect waits for Kafka and the topic.
+func (a *Agent) connect(ctx context.Context) error {
+	client, err := kafka.Connect(ctx, a.cfg.Kafka, a.log)
+	if err != nil {
+		return err
+	}
+	topic, err := client.Topic(ctx, a.cfg.Topic)
+	if err != nil {
+		client.Close()
+		return err
+	}
+	a.client, a.topic, a.topicAt = client, topic, time.Now().Add(topicInterval)
+	for key, partitions := range a.cfg.Assignment {
+		for _, p := range partitions {
+			if p >= topic.Partitions {
+				client.Close()
+				return fmt.Errorf("assignment[%s]: partition %d does not exist: topic %s has %d partitions",
+					key, p, topic.Name, topic.Partitions)
+			}
+		}
+	}
+	return a.putSettings()
+}

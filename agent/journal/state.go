@@ -1,0 +1,174 @@
+package journal
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"github.com/logpipe/logpipe/agent/decode"
+)
+
+// Partition is what the journal knows of one partition under the present producer.
+type Partition struct {
+	// NextSequence is the sequence of the next batch to be sealed.
+	NextSequence int32 `json:"nextSequence"`
+	// AckedOffset is the offset of the last record known to be acknowledged, -1 if there is none.
+	AckedOffset int64 `json:"ackedOffset"`
+}
+
+// State is all that a journal holds. Only records change it, when they are appended and when they are read back alike.
+type State struct {
+	Producer Producer `json:"producer"`
+	// HasProducer says that Producer may seal batches: there was a Renew, and no Discard since.
+	HasProducer bool                `json:"hasProducer"`
+	Partitions  map[int32]Partition `json:"partitions"`
+	Files       map[FileRef]File    `json:"files"`
+	// Settings by id, as JSON: the newest, and those that pending batches name.
+	Settings map[uint32][]byte `json:"settings"`
+	// NewestSettings is the highest id ever used in Settings, 0 if there is none.
+	NewestSettings uint32 `json:"newestSettings"`
+	// Pending are the batches not known to be acknowledged, in the order in which they were sealed.
+	Pending []Batch `json:"pending"`
+	// NextRef is above every FileRef ever used.
+	NextRef FileRef `json:"nextRef"`
+}
+
+func newState() *State {
+	return &State{
+		Partitions: map[int32]Partition{},
+		Files:      map[FileRef]File{},
+		Settings:   map[uint32][]byte{},
+		NextRef:    1,
+	}
+}
+
+// Clone returns a copy that shares nothing with s that either may change.
+func (s *State) Clone() *State {
+	c := *s
+	c.Partitions = maps.Clone(s.Partitions)
+	c.Files = maps.Clone(s.Files)
+	c.Settings = maps.Clone(s.Settings)
+	c.Pending = slices.Clone(s.Pending)
+	return &c
+}
+
+// Partition returns what is known of partition p; a partition never written to starts at sequence 0.
+func (s *State) Partition(p int32) Partition {
+	if partition, ok := s.Partitions[p]; ok {
+		return partition
+	}
+	return Partition{AckedOffset: -1}
+}
+
+// AckedPosition returns where reading of the file would have to start for nothing of it to be pending: below the
+// returned mark every byte is acknowledged or was dropped. It is false for an unknown file.
+func (s *State) AckedPosition(ref FileRef) (Move, bool) {
+	f, ok := s.Files[ref]
+	if !ok {
+		return Move{}, false
+	}
+	at := Move{File: ref, Mark: f.State.Mark, Sealed: f.Sealed, Finished: f.State.Finished}
+	for i := range s.Pending {
+		for _, span := range s.Pending[i].Spans {
+			if span.File == ref {
+				at.rewind(span)
+			}
+		}
+	}
+	return at, true
+}
+
+// rewind moves m to before span. Spans of one file may start decoding before each other's first record, so the mark and
+// the position go back independently.
+func (m *Move) rewind(span Span) {
+	m.Finished = false
+	if span.Clean.Offset < m.Mark.Offset {
+		m.Mark = span.Clean
+	}
+	if before := justBefore(span.First); span.Count > 0 && before.Compare(m.Sealed) < 0 {
+		m.Sealed = before
+	}
+}
+
+// justBefore returns the position with nothing between it and p.
+func justBefore(p decode.Position) decode.Position {
+	if p.Index > 0 {
+		return decode.Position{End: p.End, Index: p.Index - 1}
+	}
+	return decode.Position{End: p.End - 1, Index: math.MaxInt32}
+}
+
+func (r PutSettings) apply(s *State) error {
+	if r.ID <= s.NewestSettings {
+		return fmt.Errorf("settings %d: not above %d", r.ID, s.NewestSettings)
+	}
+	s.Settings[r.ID] = r.JSON
+	s.NewestSettings = r.ID
+	s.dropUnusedSettings()
+	return nil
+}
+
+func (s *State) dropUnusedSettings() {
+	maps.DeleteFunc(s.Settings, func(id uint32, _ []byte) bool {
+		named := func(b Batch) bool { return b.Settings == id }
+		return id != s.NewestSettings && !slices.ContainsFunc(s.Pending, named)
+	})
+}
+
+func (r PutFile) apply(s *State) error {
+	old, known := s.Files[r.Ref]
+	switch {
+	case known:
+		r.File.State.Mark, r.File.State.Finished = old.State.Mark, old.State.Finished
+		r.File.Sealed, r.File.Acked = old.Sealed, old.Acked
+	case r.Ref < s.NextRef:
+		return fmt.Errorf("file %d: the reference was used before", r.Ref)
+	case r.Ref == math.MaxUint32:
+		return fmt.Errorf("file %d: references are used up", r.Ref)
+	default:
+		s.NextRef = r.Ref + 1
+	}
+	s.Files[r.Ref] = r.File
+	return nil
+}
+
+func (r Move) apply(s *State) error {
+	if err := r.check(s); err != nil {
+		return err
+	}
+	r.set(s)
+	return nil
+}
+
+func (m Move) check(s *State) error {
+	f, ok := s.Files[m.File]
+	if !ok {
+		return fmt.Errorf("file %d: unknown", m.File)
+	}
+	if m.Sealed.Compare(f.Sealed) < 0 {
+		return fmt.Errorf("file %d: moved back from %v to %v", m.File, f.Sealed, m.Sealed)
+	}
+	return nil
+}
+
+func (m Move) set(s *State) {
+	f := s.Files[m.File]
+	f.State.Mark, f.State.Finished, f.Sealed = m.Mark, m.Finished, m.Sealed
+	s.Files[m.File] = f
+}
+
+func (r Forget) apply(s *State) error {
+	if _, ok := s.Files[r.File]; !ok {
+		return fmt.Errorf("file %d: unknown", r.File)
+	}
+	for i := range s.Pending {
+		for _, span := range s.Pending[i].Spans {
+			if span.File == r.File {
+				return fmt.Errorf("file %d: still pending on partition %d", r.File, s.Pending[i].Partition)
+			}
+		}
+	}
+	delete(s.Files, r.File)
+	return nil
+}

@@ -1,0 +1,222 @@
+package agent
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"github.com/logpipe/logpipe/agent/journal"
+	"github.com/logpipe/logpipe/internal/kafka"
+)
+
+// maxUnsynced bounds the batches that one fdatasync makes durable together: enough that a slow disk does not hold up
+// reading, few enough that memory stays small.
+const maxUnsynced = 4
+
+// sealed is a batch that the journal knows and Kafka has not acknowledged yet.
+type sealed struct {
+	journal journal.Batch
+	kafka   *kafka.Batch
+	open    *openBatch
+	bytes   int
+	at      time.Time
+}
+
+// batchFor returns the open batch that s reads into, or nil if its partition may not have another now.
+func (a *Agent) batchFor(s *stream, now time.Time) *openBatch {
+	if s.perRecord {
+		return a.openFor(anyPartition, now) // only its memory is used: records are copied to where their keys lead
+	}
+	return a.openFor(s.partition, now)
+}
+
+func (a *Agent) openFor(partition int32, now time.Time) *openBatch {
+	b := a.open[partition]
+	if b == nil && a.maySeal(partition) {
+		b = a.pool.get(partition, a.batchMemory(), now)
+		a.open[partition] = b
+	}
+	return b
+}
+
+// batchWithRoom returns an open batch of the partition that takes e, or nil if the partition has to wait.
+func (a *Agent) batchWithRoom(e *entry, partition int32, now time.Time) (*openBatch, error) {
+	b := a.openFor(partition, now)
+	if b == nil || b.fits(e.size(), a.batchBytes(), a.cfg.Batch.MaxRecords) {
+		return b, nil
+	}
+	if e.carried == nil {
+		e.from.clean = e.clean // the batch ends in the middle of a chunk
+	}
+	if done, err := a.sealIfFree(b, now); !done || err != nil {
+		return nil, err
+	}
+	return a.openFor(partition, now), nil
+}
+
+// maySeal tells whether the partition may have one more batch that is not acknowledged.
+func (a *Agent) maySeal(partition int32) bool {
+	if partition == anyPartition {
+		return a.cfg.PartitionKey.Type == KeyField || a.freePartition() != anyPartition
+	}
+	return a.inFlight[partition] < journal.MaxPending
+}
+
+// freePartition returns the partition with the fewest batches in flight, or anyPartition if none may have another.
+func (a *Agent) freePartition() int32 {
+	best, fewest := anyPartition, journal.MaxPending
+	for p := range a.topic.Partitions {
+		if n := a.inFlight[p]; n < fewest {
+			best, fewest = p, n
+		}
+	}
+	return best
+}
+
+// group lists the batches that have to be sealed with b. Where one file's records go to several partitions, all are
+// sealed together, so that the file's position always has everything before it in batches.
+func (a *Agent) group(b *openBatch) []*openBatch {
+	if a.cfg.PartitionKey.Type != KeyField {
+		return []*openBatch{b}
+	}
+	return slices.DeleteFunc(a.openBatches(), func(b *openBatch) bool { return len(b.records) == 0 })
+}
+
+// sealIfFree seals b if every partition that has to be sealed with it may have one more batch in flight.
+func (a *Agent) sealIfFree(b *openBatch, now time.Time) (bool, error) {
+	group := a.group(b)
+	for _, other := range group {
+		if !a.maySeal(other.partition) {
+			return false, nil
+		}
+	}
+	return true, a.seal(group, now)
+}
+
+// seal closes batches, numbers them and hands them to the journal.
+func (a *Agent) seal(group []*openBatch, now time.Time) error {
+	var record journal.Seal
+	var batches []*sealed
+	for _, b := range group {
+		partition := b.partition
+		if partition == anyPartition {
+			partition = a.freePartition()
+		}
+		s := a.number(b, partition, now)
+		record.Batches, batches = append(record.Batches, s.journal), append(batches, s)
+		record.Moves = appendMoves(record.Moves, b.streams)
+	}
+	if err := a.journal.Append(record); err != nil {
+		return fmt.Errorf("journal batch: %w", err)
+	}
+	for _, s := range batches {
+		a.inFlight[s.journal.Partition]++
+		delete(a.open, s.open.partition)
+	}
+	a.unsynced = append(a.unsynced, batches...)
+	return nil
+}
+
+func appendMoves(moves []journal.Move, streams []*stream) []journal.Move {
+	for _, s := range streams {
+		if !slices.ContainsFunc(moves, func(m journal.Move) bool { return m.File == s.ref }) {
+			moves = append(moves, s.move())
+			s.moved = false
+		}
+	}
+	return moves
+}
+
+// number gives b its sequence and makes the batch that goes to Kafka.
+func (a *Agent) number(b *openBatch, partition int32, now time.Time) *sealed {
+	sequence := a.journal.State().Partition(partition).NextSequence
+	s := &sealed{journal: b.seal(partition, sequence, a.settings, now), open: b, bytes: b.size, at: now}
+	s.kafka = a.kafkaBatch(&s.journal, b.records, b.times)
+	s.kafka.Opaque = s
+	return s
+}
+
+func (a *Agent) kafkaBatch(b *journal.Batch, records []sarama.Record, times []time.Time) *kafka.Batch {
+	pointers := make([]*sarama.Record, len(records))
+	for i := range records {
+		pointers[i] = &records[i]
+	}
+	producer := a.journal.State().Producer
+	return &kafka.Batch{
+		Partition:     b.Partition,
+		ProducerID:    producer.ID,
+		ProducerEpoch: producer.Epoch,
+		FirstSequence: b.FirstSequence,
+		Time:          b.Time,
+		MaxTime:       stamp(records, times, b.Time),
+		Records:       pointers,
+	}
+}
+
+// openBatches lists the open batches by partition.
+func (a *Agent) openBatches() []*openBatch {
+	out := make([]*openBatch, 0, len(a.open))
+	for _, b := range a.open {
+		out = append(out, b)
+	}
+	slices.SortFunc(out, func(x, y *openBatch) int { return int(x.partition - y.partition) })
+	return out
+}
+
+// sealDue seals the batches that are full or whose interval is over.
+func (a *Agent) sealDue(now time.Time) error {
+	for _, b := range a.openBatches() {
+		if a.open[b.partition] != b || len(b.records) == 0 {
+			continue // sealed with another, or empty
+		}
+		if now.Sub(b.opened) < a.cfg.Batch.Interval.Std() {
+			continue
+		}
+		if _, err := a.sealIfFree(b, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// commit makes what was sealed durable and sends it.
+func (a *Agent) commit() error {
+	if len(a.unsynced) == 0 {
+		return nil
+	}
+	if err := a.journal.Sync(); err != nil {
+		return fmt.Errorf("write journal: %w", err)
+	}
+	for _, s := range a.unsynced {
+		a.producer.Send(s.kafka)
+	}
+	a.unsynced = a.unsynced[:0]
+	return nil
+}
+
+// acknowledged takes the outcome of one batch.
+func (a *Agent) acknowledged(r kafka.Result, now time.Time) error {
+	s := r.Batch.Opaque.(*sealed)
+	if r.Err != nil {
+		return r.Err
+	}
+	ack := journal.Ack{
+		Partition: s.journal.Partition, FirstSequence: s.journal.FirstSequence,
+		Count: s.journal.Count, BaseOffset: r.Offset,
+	}
+	if err := a.journal.Append(ack); err != nil {
+		return fmt.Errorf("journal acknowledgement: %w", err)
+	}
+	a.inFlight[s.journal.Partition]--
+	a.metrics.ackedRecords.Add(float64(s.journal.Count))
+	a.metrics.ackedBytes.Add(float64(s.bytes))
+	a.metrics.batches.Inc()
+	a.metrics.batchBytes.Observe(float64(s.bytes))
+	a.metrics.ackSeconds.Observe(now.Sub(s.at).Seconds())
+	a.totals.acked += int64(s.journal.Count)
+	a.totals.ackedBytes += int64(s.bytes)
+	a.pool.put(s.open)
+	return nil
+}

@@ -1,0 +1,198 @@
+// Package demo runs the whole pipe on this machine: it writes realistic logs with rotations, moves them through Kafka
+// into files with real agents and sinks, shows it live, and then checks every single line.
+package demo
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/go-logr/logr"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
+
+	"github.com/logpipe/logpipe/internal/lines"
+)
+
+// Options say what the demo does.
+type Options struct {
+	// Lines to write in all, and how many per second.
+	Lines uint64
+	Rate  int
+	// Rotations of each writer's log.
+	Rotations int
+	// Agents, each with a writer of its own, and sinks; one more sink joins when half of the lines are written.
+	Agents, Sinks int
+	// Partitions of the topic.
+	Partitions int32
+	// Kafka are the brokers to use; empty brings a broker in this process.
+	Kafka []string
+	// HDFS is the URI of the directory to write to; empty uses a local directory.
+	HDFS string
+	// Dir holds logs, state and files; empty makes one and removes it at the end.
+	Dir string
+	// Drain is how long to wait for the last line.
+	Drain time.Duration
+	// JSON prints the report as one JSON object.
+	JSON bool
+	// Out is where the view and the report go.
+	Out io.Writer
+	Log logr.Logger
+}
+
+// Report is the outcome.
+type Report struct {
+	lines.Verdict
+	Seconds    float64 `json:"seconds"`
+	Rotations  int64   `json:"rotations"`
+	Compressed int64   `json:"compressed"`
+	Files      int     `json:"files"`
+	Partitions int32   `json:"partitions"`
+	// WriterPartitions tells the one partition of each writer, or -1 if its lines were on several.
+	WriterPartitions map[string]int32 `json:"writerPartitions"`
+	Programs         []Usage          `json:"programs"`
+}
+
+// ErrImperfect is returned when a line was lost, doubled, changed or out of order.
+var ErrImperfect = errors.New("the pipe did not keep its promise")
+
+// Run runs the demo. It returns ErrImperfect if the check fails.
+func Run(ctx context.Context, o Options) error {
+	report, err := run(ctx, &o)
+	if err != nil {
+		return err
+	}
+	if o.JSON {
+		if err := json.NewEncoder(o.Out).Encode(report); err != nil {
+			return fmt.Errorf("print report: %w", err)
+		}
+	} else {
+		report.print(o.Out)
+	}
+	if !report.Perfect() {
+		return ErrImperfect
+	}
+	return nil
+}
+
+func run(ctx context.Context, o *Options) (*Report, error) {
+	if o.Dir == "" {
+		dir, err := os.MkdirTemp("", "logpipe-demo-")
+		if err != nil {
+			return nil, fmt.Errorf("make a directory: %w", err)
+		}
+		o.Dir = dir
+		defer os.RemoveAll(dir)
+	}
+	p, err := newPipe(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	defer p.close()
+	began := time.Now()
+	if err := p.flow(ctx); err != nil {
+		return nil, err
+	}
+	usages, err := p.stop()
+	if err != nil {
+		return nil, err
+	}
+	report := &Report{Seconds: time.Since(began).Seconds(), Partitions: o.Partitions, Programs: usages}
+	for _, w := range p.writers {
+		report.Rotations += w.rotations.Load()
+		report.Compressed += w.compressed.Load()
+	}
+	return report, p.verify(ctx, report)
+}
+
+// flow writes all lines and returns when the last one is in a file.
+func (p *pipe) flow(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, w := range p.writers {
+		group.Go(func() error { return w.run(ctx) })
+	}
+	written := make(chan error, 1)
+	go func() { written <- group.Wait() }()
+	view := newView(p.o)
+	defer view.close()
+	ticker := time.NewTicker(view.every)
+	defer ticker.Stop()
+	joined := false
+	var deadline time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			if err := group.Wait(); err != nil {
+				return err
+			}
+			return ctx.Err()
+		case err := <-written:
+			if err != nil {
+				return err
+			}
+			written, deadline = nil, time.Now().Add(p.o.Drain)
+		case <-ticker.C:
+		}
+		progress, err := p.progress()
+		if err != nil {
+			return err
+		}
+		view.show(progress)
+		if !joined && progress.Written >= p.o.Lines/2 {
+			joined = true
+			if err := p.startSink(); err != nil {
+				return err
+			}
+		}
+		if written == nil && progress.Committed >= p.o.Lines {
+			return nil
+		}
+		if !deadline.IsZero() && time.Now().After(deadline) {
+			return fmt.Errorf("not all lines arrived within %s of the last one: %s (see the logs in %s)",
+				p.o.Drain, progress, p.o.Dir)
+		}
+	}
+}
+
+func (p *pipe) newWriters() error {
+	each := p.o.Lines / uint64(p.o.Agents)
+	for i := range p.o.Agents {
+		w := &writer{
+			name:  fmt.Sprintf("w%d", i),
+			dir:   filepath.Join(p.o.Dir, "logs", fmt.Sprintf("w%d", i)),
+			lines: each,
+			limit: rate.NewLimiter(rate.Limit(max(1, p.o.Rate/p.o.Agents)), 100),
+		}
+		if i == 0 {
+			w.lines += p.o.Lines % uint64(p.o.Agents)
+		}
+		w.rotate = w.lines/uint64(p.o.Rotations+1) + 1
+		if err := os.MkdirAll(w.dir, 0o755); err != nil {
+			return fmt.Errorf("make log directory: %w", err)
+		}
+		p.writers = append(p.writers, w)
+	}
+	return nil
+}
+
+func (r *Report) print(out io.Writer) {
+	fmt.Fprintf(out, "%.1f s, %d rotations by rename, %d of them compressed, %d files\n",
+		r.Seconds, r.Rotations, r.Compressed, r.Files)
+	for writer, partition := range r.WriterPartitions {
+		if partition < 0 {
+			fmt.Fprintf(out, "%s: lines on several partitions\n", writer)
+			continue
+		}
+		fmt.Fprintf(out, "%s: all lines in partition %d of %d\n", writer, partition, r.Partitions)
+	}
+	for _, u := range r.Programs {
+		fmt.Fprintf(out, "%-8s peak memory %5.1f MiB, CPU %5.2f s, %5.1f CPU s/GiB\n",
+			u.Name, u.PeakRSSMiB, u.CPUSeconds, u.CPUSecondsGiB)
+	}
+	fmt.Fprintln(out, r.Verdict)
+}

@@ -1,0 +1,103 @@
+package demo
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// stopTimeout is how long a process may take to end after SIGTERM.
+const stopTimeout = 30 * time.Second
+
+// process is an agent or a sink that the demo runs: this program with another command, so that the figures of CPU and
+// memory are each program's own.
+type process struct {
+	name string
+	log  string
+	cmd  *exec.Cmd
+	done chan error
+}
+
+// Usage is what a process took, measured by the kernel.
+type Usage struct {
+	Name          string  `json:"name"`
+	CPUSeconds    float64 `json:"cpuSeconds"`
+	PeakRSSMiB    float64 `json:"peakRSSMiB"`
+	GiB           float64 `json:"gib"`
+	CPUSecondsGiB float64 `json:"cpuSecondsPerGiB"`
+}
+
+// start runs `logpipe KIND --config FILE` with cfg as the file.
+func start(dir, kind, name string, cfg any) (*process, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find own program: %w", err)
+	}
+	data, err := json.MarshalIndent(cfg, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("render configuration of %s: %w", name, err)
+	}
+	file := filepath.Join(dir, name+".json")
+	if err := os.WriteFile(file, data, 0o600); err != nil {
+		return nil, fmt.Errorf("write configuration of %s: %w", name, err)
+	}
+	p := &process{name: name, log: filepath.Join(dir, name+".out"), done: make(chan error, 1)}
+	out, err := os.Create(p.log)
+	if err != nil {
+		return nil, fmt.Errorf("create log of %s: %w", name, err)
+	}
+	defer out.Close()
+	p.cmd = exec.Command(self, kind, "--config", file)
+	p.cmd.Stdout, p.cmd.Stderr = out, out
+	// The demo's own Ctrl-C must not reach the children: they are stopped in order.
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	if err := p.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
+	go func() { p.done <- p.cmd.Wait() }()
+	return p, nil
+}
+
+// stop ends the process and returns what it took. gib is what it moved.
+func (p *process) stop(gib float64) (Usage, error) {
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	var err error
+	select {
+	case err = <-p.done:
+	case <-time.After(stopTimeout):
+		_ = p.cmd.Process.Kill()
+		<-p.done
+		err = fmt.Errorf("did not end within %s", stopTimeout)
+	}
+	if err != nil {
+		err = fmt.Errorf("stop %s (its log: %s): %w", p.name, p.log, err)
+	}
+	return p.usage(gib), err
+}
+
+func (p *process) usage(gib float64) Usage {
+	state := p.cmd.ProcessState
+	u := Usage{Name: p.name, GiB: gib, CPUSeconds: (state.UserTime() + state.SystemTime()).Seconds()}
+	if ru, ok := state.SysUsage().(*syscall.Rusage); ok {
+		u.PeakRSSMiB = float64(ru.Maxrss) / 1024
+	}
+	if gib > 0 {
+		u.CPUSecondsGiB = u.CPUSeconds / gib
+	}
+	return u
+}
+
+// exited returns an error if the process has ended by itself.
+func (p *process) exited() error {
+	select {
+	case err := <-p.done:
+		p.done <- err
+		return fmt.Errorf("%s ended (its log: %s): %v", p.name, p.log, err)
+	default:
+		return nil
+	}
+}
