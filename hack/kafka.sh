@@ -64,6 +64,8 @@ group.initial.rebalance.delay.ms=0
 controller.quorum.election.timeout.ms=1000
 controller.quorum.fetch.timeout.ms=2000
 controlled.shutdown.max.retries=1
+broker.heartbeat.interval.ms=1000
+broker.session.timeout.ms=6000
 
 # Small: several clusters share one machine.
 num.network.threads=2
@@ -86,26 +88,81 @@ logger.started.level=info
 END
 }
 
-java_broker() { # ID CLASS ARG...
-  local home=$DIR/b$1
+# java_command sets JAVA, the command line up to the main class.
+java_command() { # ID JVM-FLAG...
+  local id=$1 lib path
   shift
-  exec java -Xms64m "-Xmx${LOGPIPE_KAFKA_HEAP:-256}m" -XX:+UseSerialGC -XX:+ExitOnOutOfMemoryError \
-    -Djava.awt.headless=true "-Dlog4j2.configurationFile=$home/log4j2.properties" "${JVM[@]}" \
-    -cp "$(class_path "$(jars kafka)")" "$@"
+  lib=$(jars kafka)
+  path=$(class_path "$lib")
+  JAVA=(java -Xms64m "-Xmx${LOGPIPE_KAFKA_HEAP:-256}m" -XX:+UseSerialGC -XX:+ExitOnOutOfMemoryError
+    -Djava.awt.headless=true "-Dlog4j2.configurationFile=$DIR/b$id/log4j2.properties" "$@" -cp "$path")
 }
 
 format() { # ID
-  local home=$DIR/b$1
-  [[ ! -f $home/data/meta.properties ]] || return 0
-  JVM=(-XX:TieredStopAtLevel=1)
-  (java_broker "$1" kafka.tools.StorageTool format --cluster-id "$(<"$DIR/cluster.id")" \
-    --config "$home/server.properties") >"$DIR/log/format$1.log" 2>&1 ||
+  [[ ! -f $DIR/b$1/data/meta.properties ]] || return 0
+  java_command "$1" -XX:TieredStopAtLevel=1
+  "${JAVA[@]}" kafka.tools.StorageTool format --cluster-id "$(<"$DIR/cluster.id")" \
+    --config "$DIR/b$1/server.properties" >"$DIR/log/format$1.log" 2>&1 ||
     die "cannot format broker $1:"$'\n'"$(tail -n 15 "$DIR/log/format$1.log")"
 }
 
 launch() { # ID
-  alive "b$1" && return
+  ! alive "b$1" || return 0
   ! port_in_use "$(client_port "$1")" || die "port $(client_port "$1") is in use; set LOGPIPE_KAFKA_PORT"
-  JVM=("$(mark "b$1")")
-  spawn "b$1" java_broker "$1" kafka.Kafka "$DIR/b$1/server.properties"
+  java_command "$1" "$(mark "b$1")"
+  spawn "b$1" "${JAVA[@]}" kafka.Kafka "$DIR/b$1/server.properties"
 }
+
+await() { await_log "b$1" 'Kafka Server started'; } # ID
+
+new_cluster_id() { head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d '='; }
+
+up() {
+  local i formatting=()
+  open_cluster "${1:-1}" "${LOGPIPE_KAFKA_PORT:-19090}" 20
+  [[ -f $DIR/cluster.id ]] || new_cluster_id >"$DIR/cluster.id"
+  jars kafka >/dev/null
+  for ((i = 1; i <= SIZE; i++)); do
+    write_config "$i"
+    format "$i" &
+    formatting+=($!)
+  done
+  for i in "${formatting[@]}"; do wait "$i"; done
+  for ((i = 1; i <= SIZE; i++)); do launch "$i"; done
+  for ((i = 1; i <= SIZE; i++)); do await "$i"; done
+  echo "bootstrap=$(join client_address)"
+}
+
+check_name() { [[ ${1:-} =~ ^b[1-3]$ ]] || die "brokers are named b1, b2, b3, not '${1:-}'"; }
+
+start() { # NAME
+  check_name "$1"
+  load_cluster
+  launch "${1#b}"
+  await "${1#b}"
+}
+
+cli() { # CLASS ARG...
+  local lib path class=${1:?cli needs a class}
+  shift
+  require_java
+  [[ $class == *.* ]] || class=org.apache.kafka.tools.$class
+  lib=$(jars kafka-tools)
+  path=$(class_path "$lib")
+  exec java -Xmx256m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -cp "$path" "$class" "$@"
+}
+
+case ${1:-} in
+  up) up "${2:-1}" ;;
+  down) down "${2:-}" ;;
+  status) status ;;
+  start) start "${2:-}" ;;
+  stop) check_name "${2:-}" && end TERM "$2" ;;
+  kill) check_name "${2:-}" && end KILL "$2" ;;
+  cli) cli "${@:2}" ;;
+  guard) guard ;;
+  *)
+    sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2
+    exit 2
+    ;;
+esac

@@ -21,9 +21,8 @@ func (s *session) commit(r *roll) (manifest, error) {
 	if err := writeManifest(s.files, path.Join(r.dir, manifestName), m); err != nil {
 		return manifest{}, s.explain(err)
 	}
-	target := s.at.commit(m.First)
-	if err := s.files.RenameDir(r.dir, target); err != nil {
-		if err := s.settle(m, fmt.Errorf("rename %s to %s: %w", r.dir, target, err)); err != nil {
+	if err := s.files.RenameDir(r.dir, s.at.commit(m.First)); err != nil {
+		if err := s.settle(m, fmt.Errorf("commit roll: %w", err)); err != nil {
 			return manifest{}, err
 		}
 	}
@@ -53,7 +52,7 @@ func (s *session) publish(m manifest) error {
 	dir := s.at.commit(m.First)
 	entries, err := s.files.ReadDir(dir)
 	if err != nil {
-		return fmt.Errorf("list %s: %w", dir, err)
+		return fmt.Errorf("list commit: %w", err)
 	}
 	sizes := map[string]int64{}
 	for _, entry := range entries {
@@ -81,7 +80,7 @@ func (s *session) publish(m manifest) error {
 // one topic whose rolls have the same first and last offset.
 func (s *session) show(from string, file manifestFile) error {
 	if err := s.files.MkdirAll(path.Dir(file.Path)); err != nil {
-		return fmt.Errorf("make directory %s: %w", path.Dir(file.Path), err)
+		return fmt.Errorf("publish: %w", err)
 	}
 	foreign, err := s.foreign(from, file.Path)
 	if err != nil {
@@ -95,7 +94,7 @@ func (s *session) show(from string, file manifestFile) error {
 	if err == nil || errors.Is(err, fs.ErrNotExist) && s.published(from, file) {
 		return nil
 	}
-	return fmt.Errorf("publish %s: %w", file.Path, err)
+	return fmt.Errorf("publish: %w", err)
 }
 
 // foreign tells whether there is a file at the final path while ours still waits to go there.
@@ -106,7 +105,7 @@ func (s *session) foreign(from, final string) (bool, error) {
 			return false, nil
 		}
 		if err != nil {
-			return false, fmt.Errorf("look at %s: %w", name, err)
+			return false, fmt.Errorf("publish: %w", err)
 		}
 	}
 	return true, nil
@@ -127,7 +126,7 @@ func (s *session) prune() error {
 	for len(s.commits) > keepCommits {
 		dir := s.at.commit(s.commits[0])
 		if err := s.files.RemoveAll(dir); err != nil {
-			return fmt.Errorf("remove %s: %w", dir, err)
+			return fmt.Errorf("remove old commit: %w", err)
 		}
 		s.commits = s.commits[1:]
 	}
@@ -141,11 +140,11 @@ func writeManifest(files store.Store, name string, m manifest) error {
 	}
 	file, err := files.Create(name)
 	if err != nil {
-		return fmt.Errorf("create %s: %w", name, err)
+		return fmt.Errorf("write manifest: %w", err)
 	}
 	if _, err := file.Write(append(data, '\n')); err != nil {
 		file.Abort()
-		return fmt.Errorf("write %s: %w", name, err)
+		return fmt.Errorf("write manifest: %w", err)
 	}
 	return closeFile(files, file, name, int64(len(data)+1))
 }
@@ -154,14 +153,14 @@ func writeManifest(files store.Store, name string, m manifest) error {
 // an error that the client did not hear of.
 func closeFile(files store.Store, file store.File, name string, size int64) error {
 	if err := file.Close(); err != nil {
-		return fmt.Errorf("close %s: %w", name, err)
+		return fmt.Errorf("finish file: %w", err)
 	}
 	info, err := files.Stat(name)
 	if err != nil {
-		return fmt.Errorf("look at %s: %w", name, err)
+		return fmt.Errorf("finish file: %w", err)
 	}
 	if info.Size() != size {
-		return fmt.Errorf("close %s: it has %d bytes of the %d written", name, info.Size(), size)
+		return fmt.Errorf("finish file %s: it has %d bytes of the %d written", name, info.Size(), size)
 	}
 	return nil
 }

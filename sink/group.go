@@ -9,6 +9,7 @@ import (
 
 	"github.com/IBM/sarama"
 	"github.com/go-logr/logr"
+	"github.com/logpipe/logpipe/internal/kafka"
 )
 
 const (
@@ -16,6 +17,8 @@ const (
 	rebalanceTimeout = time.Minute
 	// metadataRefresh is how soon new partitions of the topic are noticed.
 	metadataRefresh = 30 * time.Second
+	// metadataRetries is how many heartbeats may fail in a row before the session, and with it every claim, ends.
+	metadataRetries = 5
 )
 
 var errGroupClosed = errors.New("the Kafka client was closed")
@@ -25,25 +28,25 @@ var errGroupClosed = errors.New("the Kafka client was closed")
 type group struct {
 	cfg    *Config
 	member sarama.ConsumerGroup
-	source *kafkaSource
+	client *kafka.Client // for everything but the membership
 	tools  *tools
 }
 
 // connect joins nothing yet.
-func connect(cfg *Config) (*group, error) {
+func connect(ctx context.Context, cfg *Config, log logr.Logger) (*group, error) {
 	settings, err := groupSettings(cfg)
 	if err != nil {
 		return nil, err
 	}
-	source, err := openSource(cfg)
+	client, err := kafka.Connect(ctx, cfg.Kafka, log)
 	if err != nil {
 		return nil, err
 	}
 	member, err := sarama.NewConsumerGroup(cfg.Kafka.BootstrapServers, cfg.ConsumerGroup, settings)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open consumer group: %w", err), source.Close())
+		return nil, errors.Join(fmt.Errorf("open consumer group: %w", err), client.Close())
 	}
-	return &group{cfg: cfg, member: member, source: source}, nil
+	return &group{cfg: cfg, member: member, client: client}, nil
 }
 
 func groupSettings(cfg *Config) (*sarama.Config, error) {
@@ -52,6 +55,7 @@ func groupSettings(cfg *Config) (*sarama.Config, error) {
 		return nil, fmt.Errorf("configure Kafka: %w", err)
 	}
 	settings.Metadata.RefreshFrequency = metadataRefresh
+	settings.Metadata.Retry.Max = metadataRetries
 	consumer := &settings.Consumer
 	consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{sarama.NewBalanceStrategyCooperativeSticky()}
 	consumer.Group.Rebalance.Timeout = rebalanceTimeout
@@ -68,7 +72,7 @@ func groupSettings(cfg *Config) (*sarama.Config, error) {
 	return settings, nil
 }
 
-func (g *group) close() error { return errors.Join(g.member.Close(), g.source.Close()) }
+func (g *group) close() error { return errors.Join(g.member.Close(), g.client.Close()) }
 
 // consume takes part in the group until ctx or the session ends.
 func (g *group) consume(ctx context.Context, s *Sink) error {

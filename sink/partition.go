@@ -15,8 +15,7 @@ import (
 const (
 	minBackoff = time.Second
 	maxBackoff = 30 * time.Second
-	// minIdle and maxIdle are the waits between two looks at a partition that has nothing new. Waiting at the broker
-	// would hold one of the few fetches for a partition that needs none.
+	// minIdle and maxIdle are the waits between two looks at a partition that has nothing new.
 	minIdle = 20 * time.Millisecond
 	maxIdle = time.Second
 	// healthyAfter is how long a session must live, or commit, before trouble counts as over.
@@ -31,7 +30,7 @@ const (
 type tools struct {
 	cfg     *Config
 	files   store.Store
-	source  source
+	open    func(partition int32) source
 	path    *format.Path
 	slots   chan struct{} // one for each fetch that may be in memory
 	metrics *metrics
@@ -43,6 +42,7 @@ type partition struct {
 	*tools
 	at       layout
 	log      logr.Logger
+	source   source
 	bucketer *format.Bucketer
 	state    *state
 	// committed is told the first offset that is not in the store yet.
@@ -50,18 +50,21 @@ type partition struct {
 
 	session *session
 	roll    *roll
-	idle    time.Duration
+	// caughtUp says that the last fetch reached the end of the partition; idle, how long to wait before looking again.
+	caughtUp bool
+	idle     time.Duration
 }
 
 func newPartition(t *tools, number int32, log logr.Logger, committed func(next int64)) *partition {
 	return &partition{
 		tools: t, at: layout{sink: t.cfg.Name, topic: t.cfg.Topic, partition: number}, log: log,
-		bucketer: t.path.Bucketer(), state: newState(number, t.now()), committed: committed,
+		source: t.open(number), bucketer: t.path.Bucketer(), state: newState(number, t.now()), committed: committed,
 	}
 }
 
 // run writes the partition until ctx ends. Trouble makes it pause and try again, for as long as it takes.
 func (p *partition) run(ctx context.Context) {
+	defer p.source.Close()
 	for ctx.Err() == nil {
 		p.state.setStep(p.now())
 		err := p.own(ctx)
@@ -116,6 +119,7 @@ func (p *partition) acquire(ctx context.Context) error {
 		return err
 	}
 	p.nextRoll()
+	p.caughtUp, p.idle = false, minIdle
 	p.log.Info("Acquired partition", "session", p.session.id, "offset", p.session.next)
 	p.committed(p.session.next)
 	return nil
@@ -126,7 +130,7 @@ func (p *partition) begin(ctx context.Context) error {
 	if p.session.next >= 0 {
 		return nil
 	}
-	start, end, err := p.source.Bounds(ctx, p.at.partition)
+	start, end, err := p.source.Bounds(ctx)
 	if err != nil {
 		return fmt.Errorf("look up offsets: %w", err)
 	}
@@ -138,7 +142,7 @@ func (p *partition) begin(ctx context.Context) error {
 
 func (p *partition) nextRoll() {
 	p.roll = newRoll(p.files, p.session.rollDir(), p.cfg, p.session.next)
-	p.state.setPosition(p.session.next, p.roll)
+	p.state.setPosition(p.session.next)
 }
 
 // step does one of: commit the roll when it is due, fetch and write, or wait for a little while.
@@ -146,15 +150,30 @@ func (p *partition) step(ctx context.Context) error {
 	if reason := p.roll.due(p.now()); reason != "" {
 		return p.commit(ctx, reason)
 	}
-	more, err := p.pump(ctx)
-	if err != nil || more {
+	news, err := p.news(ctx)
+	if err == nil && news {
+		news, err = p.pump(ctx)
+	}
+	if err != nil || news {
 		p.idle = minIdle
 		return err
 	}
-	wait := min(p.idle, p.roll.timeLeft(p.now()))
+	sleep(ctx, min(p.idle, p.roll.timeLeft(p.now())))
 	p.idle = min(2*p.idle, maxIdle)
-	sleep(ctx, wait)
 	return nil
+}
+
+// news tells whether a fetch will bring something. A fetch that finds nothing waits at the broker, and would hold one of
+// the few slots meanwhile.
+func (p *partition) news(ctx context.Context) (bool, error) {
+	if !p.caughtUp {
+		return true, nil
+	}
+	_, end, err := p.source.Bounds(ctx)
+	if err != nil {
+		return false, fmt.Errorf("look up offsets: %w", err)
+	}
+	return end != p.roll.next, nil
 }
 
 // pump moves one fetch into the roll. It holds one of the few slots meanwhile, which bounds the memory of all
@@ -166,7 +185,7 @@ func (p *partition) pump(ctx context.Context) (more bool, err error) {
 	case <-ctx.Done():
 		return false, nil
 	}
-	got, err := p.source.Fetch(ctx, p.at.partition, p.roll.next)
+	got, err := p.source.Fetch(ctx, p.roll.next)
 	switch {
 	case ctx.Err() != nil:
 		return false, nil
@@ -176,6 +195,7 @@ func (p *partition) pump(ctx context.Context) (more bool, err error) {
 		return false, fmt.Errorf("fetch: %w", err)
 	}
 	more = got.next > p.roll.next
+	p.caughtUp = got.next >= got.end
 	return more, p.write(ctx, got)
 }
 
@@ -218,7 +238,7 @@ func (p *partition) add(ctx context.Context, rec *format.Record, now time.Time) 
 
 // outOfRange goes on behind a gap, or finds that Kafka has lost what is in the store already.
 func (p *partition) outOfRange(ctx context.Context) error {
-	start, end, err := p.source.Bounds(ctx, p.at.partition)
+	start, end, err := p.source.Bounds(ctx)
 	switch {
 	case err != nil:
 		return fmt.Errorf("look up offsets: %w", err)
@@ -304,7 +324,7 @@ func (p *partition) drop(err error) {
 	}
 	p.roll.abandon()
 	p.session, p.roll = nil, nil
-	p.state.setPosition(-1, nil)
+	p.state.drop()
 }
 
 // pause waits before the next try, longer each time.
@@ -312,6 +332,9 @@ func (p *partition) pause(ctx context.Context, err error) {
 	wait, announce := p.state.trouble(err, p.now())
 	if announce {
 		p.log.Error(err, "Paused partition", "reason", reasonOf(err))
+	}
+	if _, end, err := p.source.Bounds(ctx); err == nil {
+		p.state.setEnd(end) // the lag grows meanwhile
 	}
 	if errors.Is(err, errFenced) {
 		// Give the group the time to find out which of the two is the owner.

@@ -34,6 +34,7 @@ func TestEveryFault(t *testing.T) {
 	}
 	for name, inject := range tests {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // most of the time goes into fsync
 			const enough = 1000
 			for k := range enough {
 				b := newBench(t)
@@ -45,7 +46,7 @@ func TestEveryFault(t *testing.T) {
 				}
 				p := b.partition(b.files)
 				b.mustDrain(p)
-				b.wantOnce(0, 35)
+				b.wantOnce(0, testRecords)
 				b.wantTidy(p)
 				if t.Failed() {
 					t.Fatalf("after a fault at call %d: %v", k, err)
@@ -63,24 +64,25 @@ func TestEveryFault(t *testing.T) {
 // TestZombie lets another owner take the partition and write all of it between any two calls of the first, which then
 // goes on as if nothing had happened.
 func TestZombie(t *testing.T) {
+	t.Parallel()
 	for k, done := 0, false; !done; k++ {
 		b := newBench(t)
 		slow := &faultyStore{Store: b.files}
 		slow.before = func(n int) error {
 			if n == k {
 				b.mustDrain(b.partition(b.files))
-				b.wantOnce(0, 35)
+				b.wantOnce(0, testRecords)
 			}
 			return nil
 		}
 		zombie := b.partition(slow)
 		err := drain(b.Context(), zombie)
 		done = slow.calls <= k
-		b.wantOnce(0, 35)
-		b.log.change(func() { b.log.end = 50 })
+		b.wantOnce(0, testRecords)
+		b.log.change(func() { b.log.end = 20 })
 		p := b.partition(b.files)
 		b.mustDrain(p)
-		b.wantOnce(0, 50)
+		b.wantOnce(0, 20)
 		b.wantTidy(p)
 		if t.Failed() {
 			t.Fatalf("taken over before call %d: %v", k, err)
@@ -102,13 +104,14 @@ func TestFencedCannotCommit(t *testing.T) {
 	if err := zombie.commit(b.Context(), rollInterval); !errors.Is(err, errFenced) {
 		t.Errorf("commit of a fenced session: %v, want %v", err, errFenced)
 	}
-	b.wantOnce(0, 35)
+	b.wantOnce(0, testRecords)
 }
 
 // TestRacers lets several owners fight for one partition until all of it is written.
 func TestRacers(t *testing.T) {
+	t.Parallel()
 	b := newBench(t)
-	b.log.end, b.cfg.Roll.MaxRecords = 300, 20
+	b.log.end, b.cfg.Roll.MaxRecords = 100, 20
 	var racers sync.WaitGroup
 	wins := make(chan string, 4)
 	for i := range cap(wins) {
@@ -125,7 +128,7 @@ func TestRacers(t *testing.T) {
 	racers.Wait()
 	p := b.partition(b.files)
 	b.mustDrain(p)
-	b.wantOnce(0, 300)
+	b.wantOnce(0, 100)
 	b.wantTidy(p)
 	if len(wins) == 0 {
 		t.Log("no racer got through by itself")

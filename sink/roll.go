@@ -64,7 +64,7 @@ func (r *roll) add(rec *format.Record, dir string, now time.Time) error {
 		return err
 	}
 	if err := b.out.Write(rec); err != nil {
-		return fmt.Errorf("write %s: %w", path.Join(r.dir, b.name), err)
+		return fmt.Errorf("write roll: %w", err)
 	}
 	r.records++
 	r.pass(rec.Offset+1, now)
@@ -102,12 +102,12 @@ func (r *roll) bucket(dir string) (*bucket, error) {
 	name := path.Join(r.dir, b.name)
 	file, err := r.files.Create(name)
 	if err != nil {
-		return nil, fmt.Errorf("create %s: %w", name, err)
+		return nil, fmt.Errorf("begin file: %w", err)
 	}
 	b.file = file
 	if b.out, err = format.NewWriter(r.cfg.File, file); err != nil {
 		file.Abort()
-		return nil, fmt.Errorf("begin %s: %w", name, err)
+		return nil, fmt.Errorf("begin file: %w", err)
 	}
 	r.buckets[dir] = b
 	r.order = append(r.order, b)
@@ -120,7 +120,7 @@ func (r *roll) mkdir() error {
 		return nil
 	}
 	if err := r.files.Mkdir(r.dir); err != nil {
-		return fmt.Errorf("make directory %s: %w", r.dir, err)
+		return fmt.Errorf("begin roll: %w", err)
 	}
 	r.made = true
 	return nil
@@ -177,11 +177,10 @@ func (r *roll) finish(m *manifest, stem string) error {
 }
 
 func (b *bucket) close(r *roll) error {
-	name := path.Join(r.dir, b.name)
 	if err := b.out.Close(); err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
+		return fmt.Errorf("write roll: %w", err)
 	}
-	return closeFile(r.files, b.file, name, b.out.Written())
+	return closeFile(r.files, b.file, path.Join(r.dir, b.name), b.out.Written())
 }
 
 // abandon gives up the files that are still open. What is left of them goes with the session's directory.

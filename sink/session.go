@@ -54,11 +54,11 @@ func (s *session) dir() string { return s.at.session(s.id) }
 func (s *session) claim() error {
 	for _, dir := range []string{s.at.sessions(), s.at.commits()} {
 		if err := s.files.MkdirAll(dir); err != nil {
-			return fmt.Errorf("make directory %s: %w", dir, err)
+			return fmt.Errorf("prepare partition: %w", err)
 		}
 	}
 	if err := s.files.Mkdir(s.dir()); err != nil {
-		return fmt.Errorf("make session %s: %w", s.dir(), err)
+		return fmt.Errorf("begin session: %w", err)
 	}
 	return nil
 }
@@ -73,7 +73,7 @@ func (s *session) fence() error {
 			continue
 		}
 		if err := s.evict(entry.Name()); err != nil {
-			return fmt.Errorf("fence session %s: %w", entry.Name(), err)
+			return fmt.Errorf("fence session: %w", err)
 		}
 	}
 	return nil
@@ -164,7 +164,7 @@ func (s *session) recreated(committed string) error {
 func (s *session) readManifest(name string) (manifest, error) {
 	data, err := s.files.ReadFile(name, maxManifestBytes)
 	if err != nil {
-		return manifest{}, fmt.Errorf("read %s: %w", name, err)
+		return manifest{}, fmt.Errorf("read manifest: %w", err)
 	}
 	m, err := parseManifest(data, s.at)
 	if err != nil {
@@ -197,7 +197,7 @@ func (s *session) begin(offset int64) error {
 		return s.explain(err)
 	}
 	if err := s.files.RenameFile(name, s.at.start()); err != nil {
-		return s.explain(fmt.Errorf("rename %s: %w", name, err))
+		return s.explain(fmt.Errorf("pin start: %w", err))
 	}
 	s.next = offset
 	return nil
@@ -230,7 +230,7 @@ func (s *session) explain(err error) error {
 // leave removes the session's directory. It is only tidy: the next session would do it.
 func (s *session) leave() error {
 	if err := s.files.RemoveAll(s.dir()); err != nil {
-		return fmt.Errorf("remove session %s: %w", s.dir(), err)
+		return fmt.Errorf("end session: %w", err)
 	}
 	return nil
 }

@@ -89,15 +89,16 @@ func (s *Sink) pipe(ctx context.Context) error {
 	defer s.close("store", files.Close)
 	var group *group
 	if !s.retry(ctx, "connect to Kafka", func() (err error) {
-		group, err = connect(&s.cfg)
+		group, err = connect(ctx, &s.cfg, s.log)
 		return err
 	}) {
 		return nil
 	}
 	defer s.close("consumer group", group.close)
 	group.tools = &tools{
-		cfg: &s.cfg, files: files, source: group.source, path: path, metrics: s.metrics, now: time.Now,
+		cfg: &s.cfg, files: files, path: path, metrics: s.metrics, now: time.Now,
 		slots: make(chan struct{}, s.cfg.MaxFetchesInFlight),
+		open:  func(partition int32) source { return newReader(group.client, &s.cfg, partition, s.log) },
 	}
 	return s.member(ctx, group)
 }

@@ -85,14 +85,24 @@ func newState(partition int32, now time.Time) *state {
 	return &state{step: now, stats: PartitionStats{Partition: partition, Committed: -1, Read: -1, End: -1}}
 }
 
-// setPosition notes where the next roll begins; a nil roll is none.
-func (s *state) setPosition(committed int64, r *roll) {
+// setPosition notes where the next roll begins.
+func (s *state) setPosition(committed int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stats.Committed, s.stats.Read, s.stats.OpenFiles = committed, committed, 0
-	if r != nil {
-		s.stats.OpenFiles = len(r.order)
-	}
+}
+
+// drop notes that what was read since the last commit has to be read again.
+func (s *state) drop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stats.Read, s.stats.OpenFiles = s.stats.Committed, 0
+}
+
+func (s *state) setEnd(end int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stats.End = end
 }
 
 func (s *state) read(got batch, newest time.Time, r *roll) {

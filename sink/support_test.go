@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path"
 	"slices"
 	"strconv"
@@ -20,7 +21,7 @@ import (
 	"github.com/logpipe/logpipe/sink/store"
 )
 
-// memoryLog is a topic in memory. The record at offset n has the key n%3 and n as its value.
+// memoryLog is a topic in memory. The record at offset n has the key n%2 and n as its value.
 type memoryLog struct {
 	mu      sync.Mutex // guards the following
 	id      string
@@ -38,13 +39,13 @@ func (l *memoryLog) TopicID(context.Context) (string, error) {
 	return l.id, l.refuse
 }
 
-func (l *memoryLog) Bounds(context.Context, int32) (start, end int64, err error) {
+func (l *memoryLog) Bounds(context.Context) (start, end int64, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.start, l.end, l.refuse
 }
 
-func (l *memoryLog) Fetch(_ context.Context, _ int32, offset int64) (batch, error) {
+func (l *memoryLog) Fetch(_ context.Context, offset int64) (batch, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.fetches++
@@ -61,18 +62,23 @@ func (l *memoryLog) Fetch(_ context.Context, _ int32, offset int64) (batch, erro
 				continue
 			}
 			if !yield(&format.Record{Topic: "lines", Offset: n, Time: time.Unix(1_700_000_000+n, 0),
-				Key: strconv.AppendInt(nil, n%3, 10), Value: strconv.AppendInt(nil, n, 10)}) {
+				Key: strconv.AppendInt(nil, n%2, 10), Value: strconv.AppendInt(nil, n, 10)}) {
 				return
 			}
 		}
 	}}, nil
 }
 
+func (l *memoryLog) Close() {}
+
 func (l *memoryLog) change(do func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	do()
 }
+
+// testRecords is how many records a topic has at first.
+const testRecords = 14
 
 // bench is a partition's surroundings: a topic in memory and a store in a directory.
 type bench struct {
@@ -84,16 +90,27 @@ type bench struct {
 }
 
 func newBench(t *testing.T) *bench {
-	files, err := store.Open(t.Context(), store.Config{URL: "file://" + t.TempDir()})
+	files, err := store.Open(t.Context(), store.Config{URL: "file://" + memoryDir(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = files.Close() })
 	cfg := Config{Name: "test/sink", Topic: "lines", Path: "{topic}/key={key}"}
 	cfg.Default()
-	cfg.Roll.MaxRecords = 10
-	return &bench{T: t, files: files, cfg: cfg, log: &memoryLog{id: "id-1", end: 35, atOnce: 7},
+	cfg.Roll.MaxRecords = 4 // so that there are more commits than are kept
+	return &bench{T: t, files: files, cfg: cfg, log: &memoryLog{id: "id-1", end: testRecords, atOnce: 3},
 		now: time.Unix(1_800_000_000, 0)}
+}
+
+// memoryDir returns a temporary directory, in memory where the system has a place for that: the tests of every fault
+// make tens of thousands of fsyncs.
+func memoryDir(t *testing.T) string {
+	dir, err := os.MkdirTemp("/dev/shm", "logpipe-sink-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
 }
 
 // partition returns a new owner of the partition, which sees the store as files.
@@ -102,7 +119,7 @@ func (b *bench) partition(files store.Store) *partition {
 	if err != nil {
 		b.Fatal(err)
 	}
-	t := &tools{cfg: &b.cfg, files: files, source: b.log, path: path, slots: make(chan struct{}, 1),
+	t := &tools{cfg: &b.cfg, files: files, open: func(int32) source { return b.log }, path: path, slots: make(chan struct{}, 1),
 		metrics: newMetrics(func() Stats { return Stats{} }), now: func() time.Time { return b.now }}
 	return newPartition(t, 0, logr.Discard(), func(int64) {})
 }

@@ -86,7 +86,7 @@ free_ports() {
 open_cluster() {
   [[ $1 == 1 || $1 == 3 ]] || die "the size must be 1 or 3, not '$1'"
   require_java
-  mkdir -p "$DIR/log" "$DIR/pid"
+  mkdir -p "$DIR"
   exec 8>"$DIR/lock"
   flock 8
   SIZE=$1
@@ -95,13 +95,18 @@ open_cluster() {
     [[ $SIZE == "$1" ]] || die "$DIR holds a cluster of size $SIZE; run 'down wipe' first, or choose another directory"
     return
   fi
+  if [[ -n $(ls -A --ignore=lock "$DIR") ]]; then # 'down wipe' would delete it all
+    rm "$DIR/lock"
+    die "$DIR is not empty and not a cluster"
+  fi
+  mkdir "$DIR/log" "$DIR/pid"
   if [[ $2 == 0 ]]; then
     free_ports "$3"
   else
     BASE=$2
   fi
-  printf '%s\n' "$BASE" >"$DIR/port"
-  printf '%s\n' "$SIZE" >"$DIR/size"
+  echo "$BASE" >"$DIR/port"
+  echo "$SIZE" >"$DIR/size"
 }
 
 # load_cluster sets SIZE and BASE from an existing cluster.
@@ -144,21 +149,29 @@ await_log() {
   done
 }
 
+# gone PID: a killed process loses its command line first and its ports and file locks last, with its last thread.
+gone() {
+  [[ ! -d /proc/$1 ]] || [[ $(ls "/proc/$1/task" 2>/dev/null) == "$1" && $(</proc/"$1"/stat) == *') Z '* ]] 2>/dev/null
+}
+
 # end SIGNAL NAME... ends processes together; one that ignores SIGTERM for 20 s is killed.
 end() {
-  local signal=$1 name stop
+  local signal=$1 name pid pids=() stop=$((SECONDS + 20))
   shift
   for name in "$@"; do
-    if alive "$name"; then kill "-$signal" "$(pid_of "$name")" 2>/dev/null || true; fi
+    if alive "$name"; then
+      pid=$(pid_of "$name")
+      pids+=("$pid")
+      kill "-$signal" "$pid" 2>/dev/null || true
+    fi
   done
-  stop=$((SECONDS + 20))
-  for name in "$@"; do
-    while alive "$name"; do
-      ((SECONDS < stop)) || kill -KILL "$(pid_of "$name")" 2>/dev/null || true
+  for pid in "${pids[@]}"; do
+    until gone "$pid"; do
+      ((SECONDS < stop)) || kill -KILL "$pid" 2>/dev/null || true
       sleep 0.05
     done
-    rm -f "$DIR/pid/$name"
   done
+  for name in "$@"; do rm -f "$DIR/pid/$name"; done
 }
 
 # processes prints the names of all processes that were started and not ended.
@@ -171,7 +184,7 @@ down() {
   mapfile -t names < <(processes)
   if [[ -n $wipe ]]; then
     end KILL "${names[@]}"
-    if [[ -f $DIR/size || -f $DIR/lock ]]; then rm -rf "$DIR"; fi
+    if [[ -f $DIR/size ]]; then rm -rf "$DIR"; fi
   else
     end TERM "${names[@]}"
   fi

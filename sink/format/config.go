@@ -35,7 +35,8 @@ type Config struct {
 	Format Encoding `json:"format,omitempty"`
 	// Compression of the file. Default None.
 	Compression Compression `json:"compression,omitempty"`
-	// Level of the compression, 1 (fast) to 9 (small) for Gzip, 1 to 4 for Zstd. Default 1.
+	// Level of the compression, 1 (fast) to 9 (small) for Gzip, 1 to 4 for Zstd. An open file takes some 1 MiB of memory
+	// with either, 2 MiB with Zstd from 2 on and 36 MiB with 4. Default 1.
 	Level int `json:"level,omitempty"`
 }
 

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// zstdWindow bounds the memory of an encoder; log lines repeat themselves well within it.
-	zstdWindow = 512 << 10
+	// zstdWindow bounds the memory of an encoder, to 1 MiB at level 1; log lines repeat themselves well within it.
+	zstdWindow = 256 << 10
 	// packedSize buffers the compressor's output, which comes in pieces of some 240 bytes from gzip.
 	packedSize = 32 << 10
 )

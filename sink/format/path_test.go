@@ -31,7 +31,9 @@ func TestExpand(t *testing.T) {
 		"hidden":             {"{key}", "", Record{Key: []byte("_logpipe")}, "%5Flogpipe"},
 		"escapes":            {"a{key}", "", Record{Key: []byte("a b%\x00:é\n")}, "aa%20b%25%00%3A%C3%A9%0A"},
 		"a long value":       {"k={key}", "", Record{Key: []byte(long)}, "k=" + long[:200]},
-		"a long directory":   {"{key}{header.a}/x", "", Record{Key: []byte(long), Headers: headers("a", long)}, long[:250] + "/x"},
+		"a long directory": {
+			"{key}{header.a}/x", "", Record{Key: []byte(long), Headers: headers("a", long)}, long[:250] + "/x",
+		},
 		"not cut in an escape": {
 			"{key}", "", Record{Key: []byte(strings.Repeat(" ", 100))}, strings.Repeat("%20", 66),
 		},
@@ -164,7 +166,8 @@ func TestBucketDoesNotAllocate(t *testing.T) {
 }
 
 func FuzzParsePath(f *testing.F) {
-	for _, template := range []string{"{topic}/dt=%Y-%m-%d/hr=%H%M", "{header.a}{key}{partition}", "..", "a//", "%", "{", "_"} {
+	templates := []string{"{topic}/dt=%Y-%m-%d/hr=%H%M", "{header.a}{key}{partition}", "..", "a//", "%", "{", "_"}
+	for _, template := range templates {
 		f.Add(template, "UTC")
 	}
 	f.Fuzz(func(t *testing.T, template, zone string) {

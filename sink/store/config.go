@@ -43,7 +43,8 @@ type Config struct {
 	// BlockSize of the files, a multiple of 512. It is the most that fits in a file: one block is written per file. HDFS
 	// reserves it on the DataNodes and from the quota for each file while that is being written. Default 256 MiB.
 	BlockSize int64 `json:"blockSize,omitempty"`
-	// CallTimeout bounds every call to a NameNode, with its repetitions, and every wait for a DataNode. Default 30s.
+	// CallTimeout bounds every call to a NameNode, with its repetitions, and every wait for a DataNode. Below 10s, files
+	// that are open when a NameNode is lost fail even if it is back at once: the client waits 5s to call it. Default 30s.
 	CallTimeout conf.Duration `json:"callTimeout,omitempty"`
 	// Clients is how many connections to the NameNode are used: one makes one call at a time. Half of them are for the
 	// files being written. At least 2. Default 4.

@@ -75,7 +75,8 @@ func (c *nameNodeConn) readFrame(p []byte) (int, error) {
 	}
 	if err == nil && c.left > maxAnswer {
 		c.Close()
-		err = fmt.Errorf("answer of %d bytes is longer than %d", c.left, maxAnswer)
+		// io.ReadFull would not see the error if the length was complete.
+		return 0, fmt.Errorf("answer of %d bytes is longer than %d", c.left, maxAnswer)
 	}
 	return n, err
 }

@@ -33,6 +33,7 @@ var (
 		"org.apache.hadoop.hdfs.server.namenode.LeaseExpiredException": fs.ErrNotExist,
 		"org.apache.hadoop.fs.FileAlreadyExistsException":              fs.ErrExist,
 		"org.apache.hadoop.hdfs.protocol.AlreadyBeingCreatedException": fs.ErrExist,
+		"org.apache.hadoop.hdfs.protocol.RecoveryInProgressException":  fs.ErrExist,
 		"org.apache.hadoop.security.AccessControlException":            fs.ErrPermission,
 		"org.apache.hadoop.fs.PathIsNotEmptyDirectoryException":        ErrNotEmpty,
 		"org.apache.hadoop.HadoopIllegalArgumentException":             fs.ErrInvalid,
@@ -115,7 +116,8 @@ func notDone(err error) bool {
 	if !errors.As(err, &e) {
 		return false
 	}
-	return slices.Contains(notNow, e.class) || e.class == "" && strings.Contains(e.message, saysNoNameNodes)
+	return slices.Contains(notNow, e.class) || strings.Contains(e.message, saysNoDataNodes) ||
+		e.class == "" && strings.Contains(e.message, saysNoNameNodes)
 }
 
 // Unavailable reports whether err says that HDFS does not work at the moment: it cannot be reached or does not answer,

@@ -186,7 +186,7 @@ func (s *hdfsStore) rename(from, to string) error {
 		return c.Rename(at, target)
 	})
 	if err != nil {
-		return fmt.Errorf("rename to %s: %w", to, err)
+		return fmt.Errorf("%w (to %s)", err, to)
 	}
 	return nil
 }

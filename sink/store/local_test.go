@@ -8,9 +8,9 @@ import (
 )
 
 func TestLocal(t *testing.T) {
-	root := "file://" + t.TempDir() + "/made/by/open"
+	root := store.Config{URL: "file://" + t.TempDir() + "/made/by/open"}
 	storetest.Run(t, func(t *testing.T) store.Store {
-		s, err := store.Open(t.Context(), store.Config{URL: root})
+		s, err := store.Open(t.Context(), root)
 		if err != nil {
 			t.Fatal(err)
 		}

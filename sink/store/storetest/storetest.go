@@ -136,6 +136,7 @@ func testMkdir(s suite) {
 	}
 	s.put(s.at("file"), []byte("f"))
 	s.want(s.Mkdir(s.at("file")), fs.ErrExist)
+	s.want(s.MkdirAll(s.at("file")), fs.ErrExist)
 	s.want(s.Mkdir(s.at("file", "x")), fs.ErrNotExist)
 }
 

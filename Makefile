@@ -1,0 +1,106 @@
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PROGRAMS := $(notdir $(patsubst %/main.go,%,$(wildcard cmd/*/main.go)))
+FUZZTIME ?= 20s
+# Packages tested at the same time, and the most that one may take.
+TEST_PARALLEL ?= 2
+TEST_TIMEOUT ?= 20m
+
+GOLANGCI_VERSION := v2.15.0
+TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/logpipe/bin
+GOLANGCI := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
+
+.PHONY: help
+help: ## Show this.
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##@ Try it
+
+.PHONY: demo
+demo: ## Make logs, move them through an embedded broker, verify every line. ARGS="--rate 50000" sets options.
+	go run ./cmd/logpipe demo $(ARGS)
+
+.PHONY: demo-real
+demo-real: ## The same on three real Kafka brokers and a real HDFS.
+	hack/demo-real.sh $(ARGS)
+
+##@ Build
+
+.PHONY: build
+build: ## Build every program into bin/.
+	CGO_ENABLED=0 go build -trimpath -o bin/ $(PROGRAMS:%=./cmd/%)
+
+.PHONY: generate
+generate: ## Generate the deep copies and the CRDs from the API types.
+	go tool controller-gen object:headerFile=hack/boilerplate.go.txt paths=./api/...
+	go tool controller-gen crd paths=./api/... output:crd:dir=config/crd
+
+.PHONY: fmt
+fmt: ## Format the code.
+	gofmt -w .
+
+.PHONY: clean
+clean: ## Delete what was built. Servers of kafka-up and hdfs-up stay; see kafka-down and hdfs-down.
+	rm -rf bin
+
+##@ Test
+
+.PHONY: test
+test: ## Run all tests with the race detector, on a real Kafka and a real HDFS. PKG=./sink/... narrows it.
+	go vet ./...
+	LOGPIPE_TEST_REQUIRE_SERVERS=1 hack/with-servers.sh \
+		go test -race -p $(TEST_PARALLEL) -timeout $(TEST_TIMEOUT) $(or $(PKG),./...)
+
+.PHONY: test-unit
+test-unit: ## Run the tests that need no servers.
+	go test -short ./...
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for FUZZTIME.
+	@grep -rE --include='*_test.go' -o '^func Fuzz\w+' . | sort | while IFS=: read -r file target; do \
+		echo "$${file%/*} $${target#func }"; \
+		go test -run '^$$' -fuzz "^$${target#func }$$" -fuzztime $(FUZZTIME) "$${file%/*}"; \
+	done
+
+.PHONY: lint
+lint: $(GOLANGCI) ## Run the linters, import rules included.
+	$(GOLANGCI) run
+
+.PHONY: verify
+verify: generate lint ## Fail when generated files, module files, format or lint are not as they should be.
+	git add --intent-to-add -- api config/crd
+	git diff --exit-code -- config/crd 'api/*/zz_generated*'
+	go mod tidy -diff
+	@test -z "$$(gofmt -l .)" || { echo "run make fmt:"; gofmt -l .; exit 1; }
+
+# Built in the cache, so that the linter's dependencies stay out of go.mod.
+$(GOLANGCI):
+	mkdir -p $(TOOLS)
+	partial=$$(mktemp -d $(TOOLS)/partial-XXXX) && \
+		GOBIN=$$partial go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION) && \
+		mv $$partial/golangci-lint $@ && rmdir $$partial
+
+##@ Servers
+
+# The number of brokers, or of DataNodes: 1 or 3.
+N ?= 1
+
+.PHONY: kafka-up
+kafka-up: ## Start Kafka with N brokers on loopback.
+	hack/kafka.sh up $(N)
+
+.PHONY: kafka-down
+kafka-down: ## Stop it and delete its data.
+	hack/kafka.sh down wipe
+
+.PHONY: hdfs-up
+hdfs-up: ## Start HDFS with N DataNodes on loopback.
+	hack/hdfs.sh up $(N)
+
+.PHONY: hdfs-down
+hdfs-down: ## Stop it and delete its data.
+	hack/hdfs.sh down wipe

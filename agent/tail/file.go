@@ -1,0 +1,312 @@
+package tail
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+	"golang.org/x/sys/unix"
+)
+
+var (
+	// ErrReplaced is returned by Read when the file no longer continues what was read of it: it was truncated, or
+	// truncated and filled again. The next Scan brings what is there now as a new File.
+	ErrReplaced = errors.New("file was truncated")
+	// ErrNotFound is returned when a stored file is nowhere any more.
+	ErrNotFound = errors.New("file is gone")
+)
+
+// File is one incarnation of one log file. It stays the same through renames and compression. One goroutine owns it.
+type File struct {
+	// Ref is the owner's name for the file.
+	Ref uint32
+
+	set      *Set
+	id       Identity
+	source   string
+	path     string
+	head     Head
+	position int64
+	// tail holds the bytes before position, or nil until they were read and compared with mark.
+	tail []byte
+	mark Mark
+	boot string
+
+	fd  *os.File
+	zip *gzipReader
+
+	size     int64
+	changed  time.Time // when size was last seen to grow
+	live     bool      // it is under a name that matches the patterns
+	rotated  bool      // another file has taken its name
+	gone     bool      // it has no name any more
+	gzip     bool      // only its compressed form is left
+	replaced bool
+	finished bool
+	watch    int32
+	scan     uint64
+	overlap  [MarkBytes]byte
+}
+
+// Path is the name the file has now, or had last.
+func (f *File) Path() string { return f.path }
+
+// Source is the name under which the file was first seen.
+func (f *File) Source() string { return f.source }
+
+// Position is the offset from where Read reads.
+func (f *File) Position() int64 { return f.position }
+
+// Lag is how many bytes are known to be unread. Those of a compressed file are not known.
+func (f *File) Lag() int64 { return max(0, f.size-f.position) }
+
+// Gzip tells whether the file is read from its compressed form.
+func (f *File) Gzip() bool { return f.gzip }
+
+// Read fills buf with the bytes at the position, without moving it. It returns io.EOF when there are none for now, and
+// ErrReplaced when the bytes before the position are not those that were read.
+func (f *File) Read(buf []byte) (int, error) {
+	if f.replaced {
+		return 0, ErrReplaced
+	}
+	if err := f.open(); err != nil {
+		return 0, err
+	}
+	if f.gzip {
+		return f.zip.peek(buf)
+	}
+	before := min(f.position, MarkBytes)
+	n, err := f.readAround(buf, before)
+	if err != nil {
+		return 0, fmt.Errorf("read %s: %w", f.path, err)
+	}
+	if int64(n) < before {
+		return 0, f.shrunk()
+	}
+	if !f.continues(f.overlap[:before]) {
+		f.replaced = true
+		return 0, ErrReplaced
+	}
+	n -= int(before)
+	if n == 0 {
+		return 0, io.EOF
+	}
+	f.growHead(buf[:n])
+	if end := f.position + int64(n); end > f.size {
+		f.size, f.changed = end, f.set.now()
+	}
+	return n, nil
+}
+
+// readAround reads the bytes before the position and those behind it in one system call, so that no truncation can come
+// between them.
+func (f *File) readAround(buf []byte, before int64) (int, error) {
+	for {
+		n, err := unix.Preadv(int(f.fd.Fd()), [][]byte{f.overlap[:before], buf}, f.position-before)
+		if !errors.Is(err, unix.EINTR) {
+			return n, err
+		}
+	}
+}
+
+// continues tells whether before is what was before the position when it was read.
+func (f *File) continues(before []byte) bool {
+	if f.tail != nil {
+		return bytes.Equal(f.tail, before)
+	}
+	if f.position > 0 && xxhash.Sum64(before) != f.mark.Hash {
+		return false
+	}
+	f.tail = append(make([]byte, 0, MarkBytes), before...)
+	return true
+}
+
+// shrunk is called when the file ends before the position. After a power cut the page cache is lost, and with it the
+// end of the file; where the head is still the same, reading goes on at the new end.
+func (f *File) shrunk() error {
+	found, err := lookAt(f.fd)
+	if err != nil {
+		return err
+	}
+	if f.tail == nil && f.boot != "" && f.boot != f.set.boot && f.headMatches(f.fd) && found.size > 0 {
+		f.set.lostCache += f.position - found.size
+		f.position, f.mark = found.size, Mark{Offset: found.size}
+		f.tail = make([]byte, min(found.size, MarkBytes), MarkBytes)
+		if _, err := f.fd.ReadAt(f.tail, found.size-int64(len(f.tail))); err != nil {
+			return fmt.Errorf("read %s: %w", f.path, err)
+		}
+		return io.EOF
+	}
+	f.replaced = true
+	return ErrReplaced
+}
+
+// open opens the file where it is now.
+func (f *File) open() error {
+	if f.fd != nil {
+		return nil
+	}
+	if f.gone {
+		return fmt.Errorf("%s: %w", f.path, ErrNotFound)
+	}
+	fd, err := openFile(f.set.root(f.path), f.path)
+	if err != nil {
+		return err
+	}
+	if f.gzip {
+		if f.zip, err = newGzipReader(fd, f.position, f.mark); err != nil {
+			return errors.Join(fmt.Errorf("read %s: %w", f.path, err), fd.Close())
+		}
+		f.fd = fd
+		return nil
+	}
+	found, err := lookAt(fd)
+	if err != nil || !f.id.sameInode(found.id) {
+		f.set.Rescan()
+		return errors.Join(fmt.Errorf("%s: another file has this name now: %w", f.path, fs.ErrNotExist), err, fd.Close())
+	}
+	f.fd = fd
+	if f.id.Generation == 0 {
+		f.id.Generation = generation(fd)
+	}
+	return nil
+}
+
+// Advance moves the position behind data, which Read gave.
+func (f *File) Advance(n int, data []byte) {
+	f.position += int64(n)
+	f.mark.Offset = f.position
+	f.tail = lastBytes(f.tail, data[:n])
+	f.mark.Hash = xxhash.Sum64(f.tail)
+	if f.zip != nil {
+		f.zip.discard(n)
+		f.size = max(f.size, f.position)
+	}
+}
+
+// lastBytes returns the last MarkBytes of before and data, in the memory of before.
+func lastBytes(before, data []byte) []byte {
+	if len(data) >= MarkBytes {
+		return append(before[:0], data[len(data)-MarkBytes:]...)
+	}
+	if keep := MarkBytes - len(data); len(before) > keep {
+		before = append(before[:0], before[len(before)-keep:]...)
+	}
+	return append(before, data...)
+}
+
+// MarkAt returns the mark for an offset inside chunk, the bytes at the position that Read gave last.
+func (f *File) MarkAt(offset int64, chunk []byte) Mark {
+	data := chunk[:offset-f.position]
+	if len(data) >= MarkBytes {
+		return Mark{Offset: offset, Hash: xxhash.Sum64(data[len(data)-MarkBytes:])}
+	}
+	var digest xxhash.Digest
+	digest.Reset()
+	keep := min(len(f.tail), MarkBytes-len(data))
+	_, _ = digest.Write(f.tail[len(f.tail)-keep:])
+	_, _ = digest.Write(data)
+	return Mark{Offset: offset, Hash: digest.Sum64()}
+}
+
+// Rewind moves the position to where mark was taken. The bytes before it are compared at the next Read.
+func (f *File) Rewind(mark Mark) {
+	f.position, f.mark, f.tail = mark.Offset, mark, nil
+	if mark.Offset == 0 {
+		f.tail = []byte{}
+	}
+	if f.zip != nil {
+		f.closeFile()
+	}
+}
+
+// Rest returns the bytes behind the position of a file that can no longer grow.
+func (f *File) Rest() ([]byte, error) {
+	buf := make([]byte, 64<<10)
+	n, err := f.Read(buf)
+	for n == len(buf) && err == nil {
+		buf = make([]byte, 4*len(buf))
+		n, err = f.Read(buf)
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, ErrReplaced) || errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	return buf[:n], err
+}
+
+// Final tells whether the file can no longer grow: it lost its name, or its content to a compressed form, and was quiet
+// for a while, in case its writer still has it open.
+func (f *File) Final() bool {
+	if f.gzip || f.replaced {
+		return true
+	}
+	return (f.rotated || f.gone) && f.set.now().Sub(f.changed) >= f.set.cfg.Quiet
+}
+
+// Finish says that all of the file was read and acknowledged. Its descriptor is closed; its state has to be kept until
+// a Scan reports it gone.
+func (f *File) Finish() {
+	f.finished = true
+	f.closeFile()
+}
+
+// Idle closes the descriptor of a file that is read to its end and can be found again by its name.
+func (f *File) Idle() {
+	if f.live && !f.rotated && !f.gone && !f.gzip && f.Lag() == 0 {
+		f.closeFile()
+	}
+}
+
+func (f *File) closeFile() {
+	if f.fd != nil {
+		_ = f.fd.Close()
+	}
+	f.fd, f.zip = nil, nil
+}
+
+// State is what has to be stored of the file to find it again and go on at mark.
+func (f *File) State(mark Mark) State {
+	return State{
+		Identity: f.id, Path: f.path, Head: f.head, Mark: mark, Boot: f.set.boot, Finished: f.finished,
+	}
+}
+
+// growHead makes the head cover more of a file that was shorter before.
+func (f *File) growHead(fresh []byte) {
+	if f.head.Bytes >= HeadBytes || f.position+int64(len(fresh)) <= int64(f.head.Bytes) {
+		return
+	}
+	if head, err := readHead(f.fd, HeadBytes); err == nil {
+		f.head = head
+	}
+}
+
+// HeadGrew tells whether the head covers more than when it was stored as stored.
+func (f *File) HeadGrew(stored Head) bool { return f.head.Bytes > stored.Bytes }
+
+// headMatches tells whether r begins with the bytes that the head covers.
+func (f *File) headMatches(r io.ReaderAt) bool {
+	head, err := readHead(r, f.head.Bytes)
+	return err == nil && head == f.head
+}
+
+// readHead hashes up to limit first bytes.
+func readHead(r io.ReaderAt, limit int) (Head, error) {
+	buf := make([]byte, limit)
+	n, err := r.ReadAt(buf, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return Head{}, err
+	}
+	return Head{Bytes: n, Hash: xxhash.Sum64(buf[:n])}, nil
+}
+
+// sameInode compares what both sides know. The incarnation is ours and no part of it.
+func (id Identity) sameInode(other Identity) bool {
+	return id.Inode == other.Inode && (id.Birth == 0 || other.Birth == 0 || id.Birth == other.Birth) &&
+		(id.Generation == 0 || other.Generation == 0 || id.Generation == other.Generation)
+}

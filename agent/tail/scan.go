@@ -1,0 +1,405 @@
+package tail
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/bmatcuk/doublestar/v4"
+)
+
+// candidate is a name that a Scan found.
+type candidate struct {
+	path string
+	info info
+}
+
+// Scan looks at all names. It opens only files that are new, and those that may be compressed forms of known ones.
+func (s *Set) Scan() (Changes, error) {
+	s.scans++
+	s.rescan = false
+	var changes Changes
+	before := make(map[string]*File, len(s.files)) // by the name each file had
+	for _, f := range s.files {
+		if !f.gone && !f.replaced && !f.rotated {
+			before[f.path] = f
+		}
+	}
+	unknown, err := s.match(&changes)
+	if err != nil {
+		return changes, err
+	}
+	for _, f := range s.files {
+		if f.scan != s.scans && !f.gone {
+			s.trace(f)
+		}
+	}
+	unknown = s.placeReplaced(unknown, &changes)
+	slices.SortFunc(unknown, func(a, b candidate) int { return cmp.Compare(a.info.id.Birth, b.info.id.Birth) })
+	for _, c := range unknown {
+		s.welcome(c, before[c.path], &changes)
+	}
+	s.sweep(&changes)
+	s.first = false
+	return changes, nil
+}
+
+// match looks at every name that matches the patterns. Known files are noted; the others are returned.
+func (s *Set) match(changes *Changes) ([]candidate, error) {
+	seen := map[string]bool{}
+	var unknown []candidate
+	for _, pattern := range s.cfg.Include {
+		paths, err := doublestar.FilepathGlob(pattern, doublestar.WithNoFollow())
+		if err != nil && !errors.Is(err, fs.ErrPermission) {
+			return nil, fmt.Errorf("look for %s: %w", pattern, err)
+		}
+		for _, path := range paths {
+			if seen[path] || strings.HasSuffix(path, tmpSuffix) || s.excluded(path) {
+				continue
+			}
+			seen[path] = true
+			found, err := look(path)
+			switch {
+			case errors.Is(err, fs.ErrNotExist):
+			case err != nil:
+				changes.Problems = append(changes.Problems, Problem{path, err})
+			case !found.regular:
+				err := fmt.Errorf("%s is %s, not a regular file", path, found.mode)
+				changes.Problems = append(changes.Problems, Problem{path, err})
+			case !s.note(path, found, true):
+				unknown = append(unknown, candidate{path, found})
+			}
+		}
+	}
+	return unknown, nil
+}
+
+func (s *Set) excluded(path string) bool {
+	for _, pattern := range s.cfg.Exclude {
+		if Match(pattern, path) {
+			return true
+		}
+	}
+	return s.cfg.Accept != nil && !s.cfg.Accept(path)
+}
+
+// note brings a known file up to date; false if no file has the inode.
+func (s *Set) note(path string, found info, live bool) bool {
+	f := s.find(found.id)
+	if f == nil || f.gone && f.fd == nil {
+		f = s.findGzip(found.id)
+		if f == nil {
+			return false
+		}
+		f.path, f.scan = path, s.scans
+		return true
+	}
+	if f.scan == s.scans {
+		return true // a hard link: one name is enough
+	}
+	if f.path != path {
+		f.path, f.rotated = path, path != f.source
+	}
+	if found.size < f.position {
+		f.replaced = f.position > 0 && !f.mayHaveLostCache(found.size)
+	}
+	if found.size > f.size {
+		f.changed = s.now()
+	}
+	f.size, f.live, f.gone, f.scan = found.size, live, false, s.scans
+	return true
+}
+
+func (f *File) mayHaveLostCache(size int64) bool {
+	return f.tail == nil && f.boot != "" && f.boot != f.set.boot && size > 0
+}
+
+func (s *Set) findGzip(id Identity) *File {
+	for _, f := range s.byInode[id.Inode] {
+		if f.gzip && f.id.sameInode(id) {
+			return f
+		}
+	}
+	return nil
+}
+
+// trace looks for a file that has none of the names that match: it was renamed, compressed or deleted.
+func (s *Set) trace(f *File) {
+	if found, err := look(f.path); err == nil && found.regular && f.id.sameInode(found.id) && !f.live {
+		s.note(f.path, found, false) // a rotated file where it was before
+		return
+	}
+	entries, _ := os.ReadDir(filepath.Dir(f.path))
+	for _, e := range entries {
+		path := filepath.Join(filepath.Dir(f.path), e.Name())
+		if found, err := look(path); err == nil && found.regular && f.id.sameInode(found.id) && s.find(found.id) == f {
+			s.note(path, found, false)
+			f.rotated = true
+			return
+		}
+	}
+	if s.traceGzip(f, entries) {
+		return
+	}
+	f.gone, f.live = true, false
+	if f.fd != nil {
+		if found, err := lookAt(f.fd); err == nil {
+			if found.size > f.size {
+				f.changed = s.now()
+			}
+			f.size = found.size
+		}
+	}
+}
+
+// traceGzip looks for the compressed form of a file whose plain form is gone.
+func (s *Set) traceGzip(f *File, entries []os.DirEntry) bool {
+	if !s.cfg.Compressed {
+		return false
+	}
+	base := filepath.Base(f.source)
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), base) || !strings.HasSuffix(e.Name(), gzSuffix) {
+			continue
+		}
+		path := filepath.Join(filepath.Dir(f.path), e.Name())
+		if found, err := look(path); err != nil || !found.regular || s.findGzip(found.id) != nil {
+			continue
+		} else if s.compressedFrom(path, f) {
+			s.becomeGzip(f, path, found)
+			return true
+		}
+	}
+	return false
+}
+
+// compressedFrom tells whether path holds f compressed: the beginning is the same, and so is what precedes the position.
+func (s *Set) compressedFrom(path string, f *File) bool {
+	fd, err := openFile(s.root(path), path)
+	if err != nil {
+		return false
+	}
+	defer fd.Close()
+	head, err := gzipHead(fd, max(f.head.Bytes, 1))
+	if err != nil || f.head.Bytes > 0 && head != f.head {
+		return false
+	}
+	_, err = newGzipReader(fd, f.position, f.mark)
+	return err == nil
+}
+
+func (s *Set) becomeGzip(f *File, path string, found info) {
+	// An open descriptor of the plain form is let go: both hold the same bytes, and the disk wants its space back.
+	f.closeFile()
+	s.unwatchFile(f)
+	s.move(f, found.id)
+	f.path, f.gzip, f.rotated, f.live, f.scan, f.gone = path, true, true, false, s.scans, false
+}
+
+// placeReplaced gives files that were truncated a new incarnation. If what was read of one goes on in a copy
+// (copytruncate), its old incarnation goes on there.
+func (s *Set) placeReplaced(unknown []candidate, changes *Changes) []candidate {
+	for _, f := range slices.Clone(s.files) {
+		if !f.replaced || f.gone || f.rotated && f.gzip {
+			continue
+		}
+		path, id := f.path, f.id
+		next := &File{set: s, id: id, source: f.source, path: path, live: f.live, changed: s.now(), scan: s.scans, watch: -1}
+		next.id.Incarnation++
+		next.Rewind(Mark{})
+		if found, err := look(path); err == nil {
+			next.size = found.size
+		}
+		f.closeFile()
+		s.unwatchFile(f)
+		if i := slices.IndexFunc(unknown, func(c candidate) bool { return s.copiedFrom(c, f) }); i >= 0 {
+			s.move(f, unknown[i].info.id)
+			f.path, f.replaced, f.rotated, f.size = unknown[i].path, false, true, unknown[i].info.size
+			f.scan, f.changed = s.scans, s.now()
+			unknown = slices.Delete(unknown, i, i+1)
+		} else {
+			f.gone, f.live = true, false
+		}
+		s.add(next)
+		changes.New = append(changes.New, Found{File: next, Before: f})
+	}
+	return unknown
+}
+
+// copiedFrom tells whether c holds the bytes that were read of f, and at least as many: then it is a copy of f.
+func (s *Set) copiedFrom(c candidate, f *File) bool {
+	if !sibling(f.source, c.path) || c.info.size < f.position || f.head.Bytes == 0 {
+		return false
+	}
+	fd, err := openFile(s.root(c.path), c.path)
+	if err != nil {
+		return false
+	}
+	defer fd.Close()
+	before := make([]byte, min(f.position, MarkBytes))
+	if _, err := fd.ReadAt(before, f.position-int64(len(before))); err != nil {
+		return false
+	}
+	return f.headMatches(fd) && (&File{position: f.position, mark: f.mark}).continues(before)
+}
+
+// sibling tells whether path is a rotated form of live by its name: app.log.1, app.log-20261123.
+func sibling(live, path string) bool {
+	rest, ok := strings.CutPrefix(path, live)
+	return ok && rest != "" && strings.ContainsAny(rest[:1], ".-_")
+}
+
+// welcome takes a file that no one knows. before is the file that had its name.
+func (s *Set) welcome(c candidate, before *File, changes *Changes) {
+	if s.findGzip(c.info.id) != nil || s.find(c.info.id) != nil {
+		return // the compressed form of a known file, or a second name of one that is new itself
+	}
+	zipped := strings.HasSuffix(c.path, gzSuffix)
+	switch {
+	case zipped && !s.cfg.Compressed:
+		return
+	case zipped && exists(strings.TrimSuffix(c.path, gzSuffix)):
+		return // it is just being made
+	case s.cfg.IgnoreOlder > 0 && s.now().Sub(c.info.changed) > s.cfg.IgnoreOlder:
+		return
+	case !zipped && s.mayBeCopy(c):
+		return // a later scan will tell
+	}
+	if before != nil && !before.rotated && !before.gone {
+		before = nil // it still has the name: the new one came and went, or is a link
+	}
+	for _, between := range s.between(before, c) {
+		changes.New = append(changes.New, Found{File: between, Before: before})
+		before = between
+	}
+	f := s.create(c, zipped)
+	if s.cfg.StartAtEnd && s.first && !zipped {
+		s.skip(f)
+	}
+	changes.New = append(changes.New, Found{File: f, Before: before})
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+func (s *Set) create(c candidate, zipped bool) *File {
+	f := &File{
+		set: s, id: c.info.id, source: c.path, path: c.path, size: c.info.size, changed: s.now(), live: !zipped,
+		gzip: zipped, scan: s.scans, watch: -1,
+	}
+	if zipped {
+		f.source = strings.TrimSuffix(c.path, gzSuffix)
+	}
+	f.Rewind(Mark{})
+	s.add(f)
+	return f
+}
+
+// skip moves a file's position behind its last whole line.
+func (s *Set) skip(f *File) {
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := f.Read(buf)
+		if err != nil || n == 0 {
+			return
+		}
+		if f.size-f.position > int64(len(buf)) {
+			f.Advance(n, buf[:n])
+			continue
+		}
+		end := strings.LastIndexByte(string(buf[:n]), '\n') + 1
+		f.Advance(end, buf[:end])
+		return
+	}
+}
+
+// mayBeCopy tells whether c may be a copy of a file that is about to be truncated (copytruncate).
+func (s *Set) mayBeCopy(c candidate) bool {
+	if s.now().Sub(c.info.changed) > copyGrace {
+		return false
+	}
+	for _, f := range s.files {
+		if f.live && !f.rotated && !f.gone && f.position > 0 && sibling(f.source, c.path) && s.copiedFrom(c, f) {
+			return true
+		}
+	}
+	return false
+}
+
+// between returns the files that came after before and were rotated away before live took the name, oldest first: what
+// happened while nobody looked.
+func (s *Set) between(before *File, live candidate) []*File {
+	if before == nil {
+		return nil
+	}
+	dir := filepath.Dir(live.path)
+	entries, _ := os.ReadDir(dir)
+	var missed []candidate
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		if !sibling(live.path, path) || strings.HasSuffix(path, tmpSuffix) || !s.newer(path, before) {
+			continue
+		}
+		found, err := look(path)
+		if err != nil || !found.regular || s.find(found.id) != nil || s.findGzip(found.id) != nil {
+			continue
+		}
+		if zipped := strings.HasSuffix(path, gzSuffix); zipped && (!s.cfg.Compressed || exists(strings.TrimSuffix(path, gzSuffix))) {
+			continue
+		}
+		missed = append(missed, candidate{path, found})
+	}
+	slices.SortFunc(missed, func(a, b candidate) int { return compareRotated(live.path, a.path, b.path) })
+	out := make([]*File, len(missed))
+	for i, c := range missed {
+		out[i] = s.create(c, strings.HasSuffix(c.path, gzSuffix))
+		out[i].source, out[i].rotated, out[i].live = live.path, true, false
+	}
+	return out
+}
+
+// newer tells whether the rotated file path was in use after before.
+func (s *Set) newer(path string, before *File) bool {
+	if !before.gone {
+		return compareRotated(before.source, before.path, path) < 0
+	}
+	found, err := look(path)
+	return err == nil && found.changed.UnixNano() > before.id.Birth
+}
+
+// compareRotated orders rotated names from old to new: numbers count down (app.log.2, app.log.1), times count up.
+func compareRotated(live, a, b string) int {
+	number := func(path string) (int, bool) {
+		text := strings.TrimSuffix(strings.TrimPrefix(path, live), gzSuffix)
+		n, err := strconv.Atoi(strings.TrimLeft(text, ".-_"))
+		return n, err == nil && n < 100_000
+	}
+	n, numbered := number(a)
+	m, numberedToo := number(b)
+	if numbered && numberedToo {
+		return cmp.Compare(m, n)
+	}
+	return cmp.Compare(strings.TrimSuffix(a, gzSuffix), strings.TrimSuffix(b, gzSuffix))
+}
+
+// sweep reports files that are no more.
+func (s *Set) sweep(changes *Changes) {
+	for _, f := range slices.Clone(s.files) {
+		if f.gone && (f.fd == nil || f.finished) {
+			lost := f.Lag()
+			if f.finished || f.replaced {
+				lost = 0
+			}
+			s.drop(f)
+			changes.Gone = append(changes.Gone, Gone{File: f, Lost: lost})
+		}
+	}
+}

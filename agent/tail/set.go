@@ -1,0 +1,229 @@
+package tail
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bmatcuk/doublestar/v4"
+)
+
+const (
+	defaultQuiet = 5 * time.Second
+	// copyGrace is how long a file that looks like a copy of another waits for that other one to be truncated.
+	copyGrace = time.Minute
+	tmpSuffix = ".tmp"
+	gzSuffix  = ".gz"
+)
+
+// Config says which files a Set has.
+type Config struct {
+	// Include and Exclude are absolute glob patterns, see CheckPattern.
+	Include, Exclude []string
+	// Accept is asked about every path that matches; nil accepts all.
+	Accept func(path string) bool
+	// IgnoreOlder leaves out files that were not modified for so long when first seen; 0 leaves out none.
+	IgnoreOlder time.Duration
+	// StartAtEnd skips what is in files that are there at the first Scan of a Set that knows none.
+	StartAtEnd bool
+	// Compressed also reads what was compressed before it was read.
+	Compressed bool
+	// Quiet is how long a file that lost its name must not grow to be taken as ended. Default 5s.
+	Quiet time.Duration
+	// Now is the clock. Default time.Now.
+	Now func() time.Time
+}
+
+// Known is a file of an earlier run.
+type Known struct {
+	Ref    uint32
+	Source string
+	State  State
+}
+
+// Found is a file that is new to the Set.
+type Found struct {
+	File *File
+	// Before is the file that had its name, nil if there was none: it has to be read to its end first.
+	Before *File
+}
+
+// Problem is a file that can't be read, and why. It is told at every Scan.
+type Problem struct {
+	Path string
+	Err  error
+}
+
+// Changes are what a Scan found.
+type Changes struct {
+	// New files, each behind the one that had its name before.
+	New []Found
+	// Gone files have neither a name nor a descriptor any more: their state can be dropped. Lost counts the bytes that
+	// are known to be unread.
+	Gone []Gone
+	// Problems are files that match but can't be read.
+	Problems []Problem
+}
+
+// Gone is a file that is no more.
+type Gone struct {
+	File *File
+	Lost int64
+}
+
+// Set knows all files that match, and those that did.
+type Set struct {
+	cfg   Config
+	boot  string
+	files []*File
+	// byInode finds files by inode number; several may have had it.
+	byInode map[uint64][]*File
+	first   bool
+	scans   uint64
+	rescan  bool
+	roots   []string
+	watch   *watcher
+	// lostCache counts bytes that a power cut took from files after they were read.
+	lostCache int64
+}
+
+// CheckPattern returns an error if pattern is not an absolute glob pattern: * and ? within one path element, ** over
+// any number of them, [a-z] classes and {a,b} alternatives, and no "..".
+func CheckPattern(pattern string) error {
+	switch {
+	case !filepath.IsAbs(pattern):
+		return fmt.Errorf("it must be absolute, such as /var/log/app/*.log")
+	case strings.ContainsRune(pattern, 0):
+		return fmt.Errorf("it must not hold a NUL")
+	case slices.Contains(strings.Split(pattern, "/"), ".."):
+		return fmt.Errorf("it must not hold \"..\"")
+	case strings.Count(pattern, "**") > 2:
+		return fmt.Errorf("it must not hold more than two \"**\"")
+	case !doublestar.ValidatePathPattern(pattern):
+		return fmt.Errorf("it must be a glob pattern: * ? ** [a-z] {a,b}")
+	}
+	return nil
+}
+
+// Match tells whether path matches pattern.
+func Match(pattern, path string) bool {
+	ok, err := doublestar.PathMatch(pattern, path)
+	return err == nil && ok
+}
+
+// NewSet returns a set that knows the files of an earlier run. Its first Scan finds them again.
+func NewSet(cfg Config, known []Known) *Set {
+	if cfg.Quiet == 0 {
+		cfg.Quiet = defaultQuiet
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	s := &Set{cfg: cfg, boot: bootID(), byInode: map[uint64][]*File{}, first: len(known) == 0}
+	for _, pattern := range cfg.Include {
+		root, _ := doublestar.SplitPattern(filepath.ToSlash(pattern))
+		s.roots = append(s.roots, root)
+	}
+	for _, k := range known {
+		f := &File{
+			Ref: k.Ref, set: s, id: k.State.Identity, source: k.Source, path: k.State.Path, head: k.State.Head,
+			boot: k.State.Boot, finished: k.State.Finished, changed: cfg.Now(), watch: -1,
+			gzip: strings.HasSuffix(k.State.Path, gzSuffix), rotated: k.State.Path != k.Source,
+		}
+		f.Rewind(k.State.Mark)
+		s.add(f)
+	}
+	return s
+}
+
+func (s *Set) now() time.Time { return s.cfg.Now() }
+
+func (s *Set) add(f *File) {
+	s.files = append(s.files, f)
+	s.byInode[f.id.Inode] = append(s.byInode[f.id.Inode], f)
+}
+
+// move notes that f has another inode now.
+func (s *Set) move(f *File, id Identity) {
+	s.byInode[f.id.Inode] = slices.DeleteFunc(s.byInode[f.id.Inode], func(g *File) bool { return g == f })
+	incarnation := f.id.Incarnation
+	f.id = id
+	f.id.Incarnation = incarnation
+	s.byInode[id.Inode] = append(s.byInode[id.Inode], f)
+}
+
+func (s *Set) drop(f *File) {
+	f.closeFile()
+	s.unwatchFile(f)
+	s.files = slices.DeleteFunc(s.files, func(g *File) bool { return g == f })
+	s.byInode[f.id.Inode] = slices.DeleteFunc(s.byInode[f.id.Inode], func(g *File) bool { return g == f })
+	if len(s.byInode[f.id.Inode]) == 0 {
+		delete(s.byInode, f.id.Inode)
+	}
+}
+
+// find returns the file that has the inode now: its newest incarnation.
+func (s *Set) find(id Identity) *File {
+	var newest *File
+	for _, f := range s.byInode[id.Inode] {
+		if f.id.sameInode(id) && !f.gzip && !f.replaced && (newest == nil || f.id.Incarnation > newest.id.Incarnation) {
+			newest = f
+		}
+	}
+	return newest
+}
+
+// Files lists all files of the set.
+func (s *Set) Files() []*File { return s.files }
+
+// LostCache counts bytes that power cuts took from files after they were read.
+func (s *Set) LostCache() int64 { return s.lostCache }
+
+// Rescan asks for a Scan soon.
+func (s *Set) Rescan() { s.rescan = true }
+
+// NeedsScan tells whether something asked for a Scan.
+func (s *Set) NeedsScan() bool { return s.rescan }
+
+// root returns the directory that path was found below: what precedes the first wildcard of its pattern.
+func (s *Set) root(path string) string {
+	for _, root := range s.roots {
+		if strings.HasPrefix(path, strings.TrimSuffix(root, "/")+"/") {
+			return root
+		}
+	}
+	return filepath.Dir(path)
+}
+
+// Close closes all descriptors.
+func (s *Set) Close() error {
+	for _, f := range s.files {
+		f.closeFile()
+	}
+	return s.watch.close()
+}
+
+// Open opens the file with a reference once more, at mark, to read again what is pending. It must be closed.
+func (s *Set) Open(ref uint32, mark Mark) (*File, error) {
+	i := slices.IndexFunc(s.files, func(f *File) bool { return f.Ref == ref })
+	if i < 0 {
+		return nil, ErrNotFound
+	}
+	f := s.files[i]
+	again := &File{set: s, id: f.id, path: f.path, head: f.head, gzip: f.gzip, gone: f.gone, watch: -1}
+	if f.gone && f.fd != nil {
+		fd, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", f.fd.Fd()))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w: %w", f.path, ErrNotFound, err)
+		}
+		again.fd = fd
+	}
+	again.Rewind(mark)
+	return again, nil
+}
+
+// Close closes the descriptor of a file that Open returned.
+func (f *File) Close() { f.closeFile() }

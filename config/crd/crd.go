@@ -1,0 +1,9 @@
+// Package crd holds the CustomResourceDefinitions of logpipe, generated from api/v1alpha1.
+package crd
+
+import "embed"
+
+// Files are the CustomResourceDefinitions, one YAML file each.
+//
+//go:embed *.yaml
+var Files embed.FS

@@ -1,0 +1,82 @@
+package desired
+
+import (
+	"cmp"
+	"strings"
+)
+
+// Problem is what the Validate of a rendered configuration found, in terms of the resource it was rendered from.
+type Problem struct {
+	// Field of the resource, such as spec.batch.maxBytes.
+	Field string
+	// Message says what is wrong and what to do.
+	Message string
+}
+
+// The fields of configurations that have another name in the resource. Of several that match, the first counts.
+var (
+	sourceFields = []renamed{
+		{"topic", "topicRef.name"},
+		{"decode.format", "decode"},
+		{"decode.oversize", "oversizePolicy"},
+		{"decode.", ""},
+		{"bufferBytes", "buffer.memoryLimit"},
+		{"compression", "producer.compression"},
+		{"kafka.requestTimeout", "producer.requestTimeout"},
+		{"partitionKey.label", "partitionKey"},
+		{"partitionKey.value", "partitionKey.static"},
+	}
+	sinkFields = []renamed{
+		{"topic", "topicRef.name"},
+		{"store.callTimeout", "timeouts.call"},
+		{"store.hadoopConfDir", "hdfs.configMapRef"},
+		{"store.", "hdfs."},
+		{"maxFetchesInFlight", "fetch.maxInFlight"},
+		{"fetchBytes", "fetch.maxBytes"},
+	}
+	kafkaFields = []renamed{{"", "kafka."}}
+	podFields   = strings.NewReplacer(
+		".pods.root", ".pods.podLogsDir",
+		".pods.namespaces", ".pods.namespaceSelector.matchNames",
+		".pods.matchLabels", ".pods.podSelector.matchLabels",
+	)
+)
+
+type renamed struct{ config, spec string }
+
+// SourceProblems takes apart the error of a Validate of what AgentConfig returned.
+func SourceProblems(err error) []Problem { return problems(err, sourceFields) }
+
+// SinkProblems takes apart the error of a Validate of what SinkConfig returned.
+func SinkProblems(err error) []Problem { return problems(err, sinkFields) }
+
+// KafkaProblems takes apart the error of a Validate of what KafkaConfig returned.
+func KafkaProblems(err error) []Problem { return problems(err, kafkaFields) }
+
+func problems(err error, names []renamed) []Problem {
+	if err == nil {
+		return nil
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var out []Problem
+		for _, e := range joined.Unwrap() {
+			out = append(out, problems(e, names)...)
+		}
+		return out
+	}
+	field, message, found := strings.Cut(err.Error(), ": ")
+	if !found {
+		return []Problem{{Field: "spec", Message: err.Error()}}
+	}
+	for _, name := range names {
+		if rest, ok := strings.CutPrefix(field, name.config); ok {
+			field = name.spec + rest
+			break
+		}
+	}
+	field = podFields.Replace(field)
+	if value, ok := strings.CutPrefix(message, "invalid value "); ok {
+		message = "Invalid value: " + value
+	}
+	return []Problem{{Field: strings.TrimSuffix(cmp.Or("spec."+field, "spec"), "."), Message: message}}
+}
