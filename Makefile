@@ -4,9 +4,10 @@ SHELL := bash
 
 PROGRAMS := $(notdir $(patsubst %/main.go,%,$(wildcard cmd/*/main.go)))
 FUZZTIME ?= 20s
-# Packages tested at the same time, and the most that one may take.
+# How many packages are tested at the same time, how long one may take, and which.
 TEST_PARALLEL ?= 2
 TEST_TIMEOUT ?= 20m
+PKG ?= ./...
 
 GOLANGCI_VERSION := v2.15.0
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/logpipe/bin
@@ -51,9 +52,9 @@ clean: ## Delete what was built. Servers of kafka-up and hdfs-up stay; see kafka
 
 .PHONY: test
 test: ## Run all tests with the race detector, on a real Kafka and a real HDFS. PKG=./sink/... narrows it.
-	go vet ./...
+	go vet $(PKG)
 	LOGPIPE_TEST_REQUIRE_SERVERS=1 hack/with-servers.sh \
-		go test -race -p $(TEST_PARALLEL) -timeout $(TEST_TIMEOUT) $(or $(PKG),./...)
+		go test -race -p $(TEST_PARALLEL) -timeout $(TEST_TIMEOUT) $(PKG)
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need no servers.
@@ -63,7 +64,7 @@ test-unit: ## Run the tests that need no servers.
 fuzz: ## Run each fuzz target for FUZZTIME.
 	@grep -rE --include='*_test.go' -o '^func Fuzz\w+' . | sort | while IFS=: read -r file target; do \
 		echo "$${file%/*} $${target#func }"; \
-		go test -run '^$$' -fuzz "^$${target#func }$$" -fuzztime $(FUZZTIME) "$${file%/*}"; \
+		go test -run '^$$' -fuzz "^$${target#func }$$" -fuzztime $(FUZZTIME) "$${file%/*}" </dev/null; \
 	done
 
 .PHONY: lint

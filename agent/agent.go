@@ -13,7 +13,7 @@ import (
 
 	"github.com/logpipe/logpipe/agent/decode"
 	"github.com/logpipe/logpipe/agent/journal"
-	"github.com/logpipe/logpipe/agent/tail"
+	tail "github.com/logpipe/logpipe/agent/logfile"
 	"github.com/logpipe/logpipe/internal/kafka"
 )
 
@@ -44,12 +44,17 @@ type Agent struct {
 	producer *kafka.Producer
 
 	files    *tail.Set
+	events   <-chan []tail.Event
+	limit    *limiter
+	decoded  decode.Stats
 	streams  map[journal.FileRef]*stream
 	order    []*stream
 	open     map[int32]*openBatch
 	unsynced []*sealed
 	inFlight map[int32]int
-	pool     batchPool
+	// lanes are the partitions that files lead to, for the share of the buffer that each has.
+	lanes map[int32]bool
+	pool  batchPool
 	// doubt is true when sequences can't be trusted to go on where the journal says.
 	doubt bool
 
@@ -91,8 +96,11 @@ func New(ctx context.Context, cfg Config, log logr.Logger) (*Agent, error) {
 	}
 	a := &Agent{
 		cfg: cfg, log: log, metrics: newMetrics(), plan: plan,
-		streams: map[journal.FileRef]*stream{}, reported: map[string]string{},
+		streams: map[journal.FileRef]*stream{}, lanes: map[int32]bool{}, reported: map[string]string{},
 		pool: batchPool{limit: journal.MaxPending + 1},
+	}
+	if r := cfg.RateLimit; r != nil && !r.PerFile {
+		a.limit = newLimiter(r)
 	}
 	a.origins = origins{cfg: &a.cfg, facts: &podFacts{file: cfg.PodFactsFile}}
 	a.snapshot.Store(&Stats{Problem: "starting"})

@@ -8,7 +8,7 @@ import (
 
 	"github.com/logpipe/logpipe/agent/decode"
 	"github.com/logpipe/logpipe/agent/journal"
-	"github.com/logpipe/logpipe/agent/tail"
+	tail "github.com/logpipe/logpipe/agent/logfile"
 )
 
 // recordOverhead is the most that Kafka's record format (KIP-98) adds to a key and a value without headers; a header
@@ -168,7 +168,7 @@ func (p *batchPool) get(partition int32, memory int, now time.Time) *openBatch {
 	for len(p.free) > 0 && b == nil {
 		b = p.free[len(p.free)-1]
 		p.free = p.free[:len(p.free)-1]
-		if len(b.memory) != memory {
+		if len(b.memory) < memory {
 			b = nil
 		}
 	}

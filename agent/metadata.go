@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -49,12 +51,12 @@ func newDescriber(m Metadata, node Node, from origin) *describer {
 			d.perRecord = append(d.perRecord, name)
 		default:
 			if value := constantField(name, node, from); value != "" {
-				d.constant = append(d.constant, record.Field{Name: name, Value: value})
+				d.constant = append(d.constant, record.Field{Name: name, Value: []byte(value)})
 			}
 		}
 	}
-	for _, name := range sortedKeys(m.AddFields) {
-		d.constant = append(d.constant, record.Field{Name: name, Value: m.AddFields[name]})
+	for _, name := range slices.Sorted(maps.Keys(m.AddFields)) {
+		d.constant = append(d.constant, record.Field{Name: name, Value: []byte(m.AddFields[name])})
 	}
 	if !d.envelope {
 		d.headers = headers(nil, d.constant)
@@ -118,7 +120,7 @@ func (d *describer) varying(rec *decode.Record) []record.Field {
 			value = strconv.FormatInt(rec.Position.End, 10)
 		}
 		if value != "" {
-			out = append(out, record.Field{Name: name, Value: value})
+			out = append(out, record.Field{Name: name, Value: []byte(value)})
 		}
 	}
 	return out
@@ -137,7 +139,7 @@ func streamName(s decode.Stream) string {
 
 func headers(dst []*sarama.RecordHeader, fields []record.Field) []*sarama.RecordHeader {
 	for _, f := range fields {
-		dst = append(dst, &sarama.RecordHeader{Key: []byte(f.Name), Value: []byte(f.Value)})
+		dst = append(dst, &sarama.RecordHeader{Key: []byte(f.Name), Value: f.Value})
 	}
 	return dst
 }

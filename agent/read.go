@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/logpipe/logpipe/agent/decode"
-	"github.com/logpipe/logpipe/agent/tail"
+	tail "github.com/logpipe/logpipe/agent/logfile"
 )
 
 // feed is a piece of a file that its stream's decoder was fed with and whose records are being put into batches. It
@@ -66,6 +66,8 @@ func (a *Agent) fill(s *stream, now time.Time) (progress bool, err error) {
 	switch {
 	case errors.Is(err, io.EOF):
 		return false, a.atEnd(s, now)
+	case s.gone:
+		return false, a.atEnd(s, now)
 	case errors.Is(err, tail.ErrReplaced):
 		s.ready, a.scanAt = false, now // the scan brings the file's new incarnation
 		return true, nil
@@ -77,7 +79,7 @@ func (a *Agent) fill(s *stream, now time.Time) (progress bool, err error) {
 	full := n == len(b.room())
 	s.dec.Feed(b.room()[:n], s.file.Position())
 	s.feed = feed{active: true, chunk: b.room()[:n], from: b, placed: true}
-	s.readAt = now
+	s.readAt, s.grewAt = now, now
 	if !s.dec.Next(&s.feed.record) && s.dec.Consumed() == 0 {
 		return a.incomplete(s, full, now)
 	}
@@ -156,7 +158,7 @@ func (a *Agent) put(s *stream, now time.Time) (bool, error) {
 	}
 	partition := s.partition
 	if s.perRecord {
-		e.key = a.fieldKey(rec.Value)
+		e.key = fieldKey(a.cfg.PartitionKey, rec.Value)
 		partition = route(e.key, a.cfg.Assignment, a.topic.Partitions)
 	}
 	if s.desc.envelope {
@@ -183,17 +185,26 @@ func (a *Agent) put(s *stream, now time.Time) (bool, error) {
 
 // atEnd is called when there is nothing more to read for now. If the file can no longer grow, what is left of it is
 // taken: a last line without a newline, and what the decoder holds. That goes over to the file that took the name, if
-// there is one.
+// there is one. If nothing is left, that file need not wait.
 func (a *Agent) atEnd(s *stream, now time.Time) error {
 	s.ready = false
-	if !s.file.Final() || s.isEnded {
+	if s.isEnded {
+		return nil
+	}
+	final := s.gone || s.file.Final()
+	if !final && (s.after == nil || s.dec.Pending() > 0 || s.file.Lag() > 0) {
+		return nil
+	}
+	if !final {
+		a.release(s)
 		return nil
 	}
 	rest, err := s.file.Rest()
 	if err != nil {
 		return fmt.Errorf("read the end of %s: %w", s.file.Path(), err)
 	}
-	if len(rest) == 0 && (s.after != nil || s.dec.Pending() == 0) {
+	carry := s.after != nil && s.before == nil && len(rest) == 0
+	if len(rest) == 0 && (carry || s.dec.Pending() == 0) {
 		a.ended(s)
 		return nil
 	}
@@ -214,16 +225,20 @@ func (a *Agent) flush(s *stream, rest []byte, last bool, now time.Time) error {
 	return err
 }
 
-// ended hands the name's next file its turn.
+// ended hands the name's next file its turn, and with it what the decoder holds.
 func (a *Agent) ended(s *stream) {
 	s.isEnded, s.ready = true, false
-	next := s.after
-	if next == nil {
-		return
-	}
-	if s.dec.Pending() > 0 {
+	if next := s.after; next != nil && s.dec.Pending() > 0 {
 		s.dec.NextFile(0)
 		next.dec, next.before = s.dec, s
+		s.dec = decode.New(a.plan, s.file.Position(), &a.decoded)
 	}
-	next.waiting, next.ready, s.after = false, true, nil
+	a.release(s)
+}
+
+// release lets the file be read that took the name of s.
+func (a *Agent) release(s *stream) {
+	if next := s.after; next != nil {
+		next.waiting, next.ready, s.after = false, true, nil
+	}
 }

@@ -123,7 +123,7 @@ func appendMoves(moves []journal.Move, streams []*stream) []journal.Move {
 	for _, s := range streams {
 		if !slices.ContainsFunc(moves, func(m journal.Move) bool { return m.File == s.ref }) {
 			moves = append(moves, s.move())
-			s.moved = false
+			s.moved, s.sealed = false, s.last
 		}
 	}
 	return moves
@@ -131,19 +131,20 @@ func appendMoves(moves []journal.Move, streams []*stream) []journal.Move {
 
 // number gives b its sequence and makes the batch that goes to Kafka.
 func (a *Agent) number(b *openBatch, partition int32, now time.Time) *sealed {
-	sequence := a.journal.State().Partition(partition).NextSequence
+	sequence := a.journal.Partition(partition).NextSequence
 	s := &sealed{journal: b.seal(partition, sequence, a.settings, now), open: b, bytes: b.size, at: now}
 	s.kafka = a.kafkaBatch(&s.journal, b.records, b.times)
 	s.kafka.Opaque = s
 	return s
 }
 
+// kafkaBatch returns what is sent for b.
 func (a *Agent) kafkaBatch(b *journal.Batch, records []sarama.Record, times []time.Time) *kafka.Batch {
 	pointers := make([]*sarama.Record, len(records))
 	for i := range records {
 		pointers[i] = &records[i]
 	}
-	producer := a.journal.State().Producer
+	producer, _ := a.journal.Producer()
 	return &kafka.Batch{
 		Partition:     b.Partition,
 		ProducerID:    producer.ID,

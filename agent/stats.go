@@ -1,15 +1,98 @@
 package agent
 
-// Stats are the agent's figures at one moment.
+import (
+	"time"
+
+	"github.com/logpipe/logpipe/internal/kafka"
+	"github.com/logpipe/logpipe/internal/record"
+)
+
+// Stats are the agent's figures at one moment, counted since it started.
 type Stats struct {
 	Files        int
 	ReadBytes    int64
 	Records      int64
 	AckedRecords int64
 	AckedBytes   int64
-	LagBytes     int64
-	LostRecords  int64
-	LostBytes    int64
+	// LagBytes are in the files and not read yet.
+	LagBytes    int64
+	LostRecords int64
+	LostBytes   int64
 	// Problem says what keeps lines from reaching Kafka, "" if nothing does.
 	Problem string
+}
+
+// blockedAfter is how long a partition may fail before it is a problem: leaders change in a few seconds.
+const blockedAfter = 15 * time.Second
+
+// updateStats brings the figures up to date.
+func (a *Agent) updateStats() {
+	a.countDecoded()
+	stats := Stats{
+		Files: len(a.order), ReadBytes: a.totals.readBytes, Records: a.totals.records, AckedRecords: a.totals.acked,
+		AckedBytes: a.totals.ackedBytes, LostRecords: a.totals.lostRecords, LostBytes: a.totals.lostBytes,
+	}
+	for _, s := range a.order {
+		stats.LagBytes += s.file.Lag()
+	}
+	blocked := 0
+	for _, status := range a.producer.Status() {
+		if !status.BlockedSince.IsZero() {
+			blocked++
+			if time.Since(status.BlockedSince) > blockedAfter {
+				stats.Problem = "a partition takes no batches: " + status.Err.Error()
+			}
+		}
+	}
+	buffered := 0
+	for _, b := range a.open {
+		buffered += len(b.memory) + cap(b.side)
+	}
+	for _, n := range a.inFlight {
+		buffered += n * a.batchMemory()
+	}
+	a.metrics.files.Set(float64(stats.Files))
+	a.metrics.lagBytes.Set(float64(stats.LagBytes))
+	a.metrics.blocked.Set(float64(blocked))
+	a.metrics.bufferBytes.Set(float64(buffered))
+	a.snapshot.Store(&stats)
+}
+
+// countDecoded counts what the decoders cut off or dropped since the last time.
+func (a *Agent) countDecoded() {
+	d := a.decoded
+	a.decoded.OversizeRecords, a.decoded.OversizeBytes, a.decoded.TruncatedRecords = 0, 0, 0
+	a.decoded.TruncatedBytes, a.decoded.FilteredRecords, a.decoded.FilteredBytes = 0, 0, 0
+	a.lost(lostOversize, d.OversizeRecords, d.OversizeBytes+d.TruncatedBytes)
+	a.metrics.lostRecords.WithLabelValues(lostFilter).Add(float64(d.FilteredRecords))
+	a.metrics.lostBytes.WithLabelValues(lostFilter).Add(float64(d.FilteredBytes))
+}
+
+// lost counts what will not reach Kafka.
+func (a *Agent) lost(reason string, records, bytes int64) {
+	a.totals.lostRecords += records
+	a.totals.lostBytes += bytes
+	a.metrics.lostRecords.WithLabelValues(reason).Add(float64(records))
+	a.metrics.lostBytes.WithLabelValues(reason).Add(float64(bytes))
+}
+
+// problem shows what keeps lines from reaching Kafka, "" if nothing does.
+func (a *Agent) problem(text string) {
+	stats := a.Stats()
+	stats.Problem = text
+	a.snapshot.Store(&stats)
+}
+
+func (a *Agent) producerConfig() kafka.ProducerConfig {
+	return kafka.ProducerConfig{Compression: a.cfg.Compression}
+}
+
+// fieldKey returns the key that a JSON record holds, or the fallback.
+func fieldKey(key PartitionKey, value []byte) []byte {
+	if path, err := record.ParsePath(key.Field); err == nil {
+		if text, ok := path.Lookup(value); ok {
+			return []byte(text)
+		}
+	}
+	return []byte(key.Fallback)
 }

@@ -5,7 +5,7 @@ import (
 
 	"github.com/logpipe/logpipe/agent/decode"
 	"github.com/logpipe/logpipe/agent/journal"
-	"github.com/logpipe/logpipe/agent/tail"
+	tail "github.com/logpipe/logpipe/agent/logfile"
 )
 
 // anyPartition is the partition of records without a key until their batch is sealed.
@@ -27,8 +27,8 @@ type stream struct {
 
 	// clean is where decoding would have to start to get every record behind last.
 	clean tail.Mark
-	// last is the newest record that is in a batch, open or sealed.
-	last decode.Position
+	// last is the newest record that is in a batch, open or sealed, and sealed the newest in a sealed one.
+	last, sealed decode.Position
 	// before is the rotated file whose decoder this stream took over, as long as a record from there is not complete.
 	before *stream
 	// after is the file that took this one's name; it is read when this one is finished.
@@ -37,12 +37,15 @@ type stream struct {
 	waiting bool
 	// ready is true while there may be bytes to read.
 	ready bool
-	// isEnded is true when the last byte was read and the file can no longer grow.
-	isEnded bool
+	// isEnded is true when the last byte was read and the file can no longer grow, finished when Kafka has all of it,
+	// gone when there is no file any more.
+	isEnded, finished, gone bool
 	// moved is true when clean went on without a batch, because lines were dropped.
 	moved bool
-	// readAt is when bytes were last read, for the time-out of multi-line records.
-	readAt time.Time
+	// grewAt is when bytes were last read, readAt when that was last likely.
+	grewAt, readAt time.Time
+	// stored is what the journal has of the file.
+	stored tail.State
 }
 
 // carrySpan stands in a batch before the first span of a stream that goes on with this stream's decoder: it has no
@@ -72,7 +75,7 @@ func (s *stream) cleanMark(offset int64, chunk []byte) tail.Mark {
 	return s.file.MarkAt(offset, chunk)
 }
 
-// position is what the journal keeps of the stream.
+// move is what the journal keeps of the stream.
 func (s *stream) move() journal.Move {
 	return journal.Move{File: s.ref, Mark: s.clean, Sealed: s.last}
 }

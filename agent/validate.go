@@ -9,6 +9,7 @@ import (
 
 	"github.com/logpipe/logpipe/internal/conf"
 	"github.com/logpipe/logpipe/internal/kafka"
+	"github.com/logpipe/logpipe/internal/record"
 )
 
 // The defaults of a Config, and the bounds of what can be asked for.
@@ -186,6 +187,9 @@ func (m Metadata) validate() error {
 		if !knownField(name) {
 			errs = append(errs, conf.Invalid(fmt.Sprintf("fields[%d]", i), name, "use "+knownFieldNames))
 		}
+	}
+	if _, ok := m.AddFields[record.FieldMessage]; ok && m.As == MetadataEnvelope {
+		errs = append(errs, conf.Invalid("addFields", record.FieldMessage, "use another name: the line itself has this one"))
 	}
 	return errors.Join(errs...)
 }

@@ -157,6 +157,9 @@ func (f Filter) compile() (filter, error) {
 	}
 }
 
+// MaxRecordBytes is the size above which records are cut: the least that a caller's buffer has to take.
+func (p *Plan) MaxRecordBytes() int { return p.max }
+
 // begins tells whether text is the first line of a record while another is held.
 func (m *multiline) begins(text []byte) bool {
 	switch {

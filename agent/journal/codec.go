@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/logpipe/logpipe/agent/decode"
-	"github.com/logpipe/logpipe/agent/tail"
+	tail "github.com/logpipe/logpipe/agent/logfile"
 )
 
 // Integers are varints, hashes and checksums fixed little-endian words, byte strings prefixed with their length.
@@ -93,7 +93,7 @@ func appendFile(dst []byte, f File) []byte {
 	dst = appendMark(dst, f.State.Mark)
 	dst = appendString(dst, f.State.Boot)
 	dst = appendBool(dst, f.State.Finished)
-	dst = appendString(dst, f.Source)
+	dst = appendBytes(dst, f.Origin)
 	dst = appendPosition(dst, f.Sealed, f.State.Mark.Offset)
 	return appendPosition(dst, f.Acked, f.Sealed.End)
 }
@@ -288,7 +288,7 @@ func (r *reader) file() File {
 	f.State.Mark = r.mark()
 	f.State.Boot = r.string()
 	f.State.Finished = r.bool()
-	f.Source = r.string()
+	f.Origin = append([]byte(nil), r.take(r.count(1))...)
 	f.Sealed = r.position(f.State.Mark.Offset)
 	f.Acked = r.position(f.Sealed.End)
 	return f

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/logpipe/logpipe/agent/decode"
-	"github.com/logpipe/logpipe/agent/tail"
+	tail "github.com/logpipe/logpipe/agent/logfile"
 )
 
 func TestRecordsSurviveEncoding(t *testing.T) {

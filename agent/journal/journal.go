@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/logpipe/logpipe/agent/decode"
-	"github.com/logpipe/logpipe/agent/tail"
+	tail "github.com/logpipe/logpipe/agent/logfile"
 )
 
 // FileRef names a file inside one journal. It is never used for a second file.
@@ -24,9 +24,9 @@ type Producer struct {
 // File is what the journal knows of one file.
 type File struct {
 	State tail.State `json:"state"`
-	// Source is the path under which the file was first seen. Keys and metadata come from it, so that a rename changes
-	// neither.
-	Source string `json:"source"`
+	// Origin is where the records come from, as the agent found it when it first saw the file. Keys and metadata come
+	// from it, so that a rename changes neither. The journal does not look into it.
+	Origin []byte `json:"origin"`
 	// Sealed is the last record of the file that is in a batch; reading goes on behind it, decoding from State.Mark.
 	Sealed decode.Position `json:"sealed"`
 	// Acked is the furthest record of the file known to be in Kafka. The journal keeps it itself. Records before it may

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/logpipe/logpipe/agent/decode"
-	"github.com/logpipe/logpipe/agent/tail"
+	tail "github.com/logpipe/logpipe/agent/logfile"
 )
 
 var producerA = Producer{ID: 4000, ClusterID: "Vb2Fh1ZkT9a0wS7rXcYpQg", TopicID: "mJ8sK3vLQ1uQ2n5b7c9d0e"}
@@ -66,7 +66,7 @@ func start() []Record {
 }
 
 func testFile(path string) File {
-	return File{Source: path, State: tail.State{
+	return File{Origin: []byte(path), State: tail.State{
 		Identity: tail.Identity{Inode: 1 << 33, Birth: 1_700_000_000_123_456_789, Generation: 77, Incarnation: 1},
 		Path:     path,
 		Head:     tail.Head{Bytes: 1024, Hash: 0xfedcba9876543210},

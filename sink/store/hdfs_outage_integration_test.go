@@ -3,6 +3,7 @@ package store_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -38,9 +39,9 @@ func TestHDFSOutages(t *testing.T) {
 	})
 	t.Run("a NameNode that hangs does not hang its callers", func(t *testing.T) {
 		file := begin(t, s, "d/hang")
-		signal(t, cluster, "nn", syscall.SIGSTOP)
+		resume := pause(t, cluster, "nn")
 		wantAllUnavailable(t, s, file)
-		signal(t, cluster, "nn", syscall.SIGCONT)
+		resume()
 		eventually(t, "HDFS", func() bool { return tryFile(s) == nil })
 	})
 	t.Run("a NameNode that is started again is found", func(t *testing.T) {
@@ -73,14 +74,19 @@ func TestHDFSOutages(t *testing.T) {
 	})
 }
 
-// signal pauses or continues a process of the cluster.
-func signal(t *testing.T, cluster *servers.HDFSCluster, name string, s syscall.Signal) {
+// pause stops a process of the cluster until resume is called.
+func pause(t *testing.T, cluster *servers.HDFSCluster, name string) (resume func()) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(filepath.Dir(cluster.Conf), name+".pid"))
+	text, err := os.ReadFile(filepath.Join(filepath.Dir(cluster.Conf), "pid", name))
 	must(t, err)
 	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
 	must(t, err)
-	must(t, syscall.Kill(pid, s))
+	must(t, syscall.Kill(pid, syscall.SIGSTOP))
+	eventually(t, "the process to stop", func() bool {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		return err == nil && strings.Contains(string(stat), ") T ")
+	})
+	return func() { must(t, syscall.Kill(pid, syscall.SIGCONT)) }
 }
 
 // wantAllUnavailable makes all calls at once: those that share a connection must not wait for each other in turn. None

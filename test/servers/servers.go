@@ -84,11 +84,7 @@ func shared(tb testing.TB, kind, dir string) *cluster {
 func private(tb testing.TB, kind, size string) (c *cluster, output string) {
 	tb.Helper()
 	require(tb)
-	dir, err := os.MkdirTemp("", "logpipe-"+kind+"-")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	c = shared(tb, kind, dir)
+	c = shared(tb, kind, tb.TempDir())
 	c.env = append(c.env, "LOGPIPE_"+strings.ToUpper(kind)+"_PORT=0")
 	c.guard()
 	return c, c.run("up", size)

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/logpipe/logpipe/api/v1alpha1"
 )
@@ -105,6 +106,10 @@ func (l *loader) identify(d *document) *Problem {
 		p := d.problem("apiVersion", fmt.Sprintf("Unsupported value: %q: use %s", got, version))
 		return &p
 	}
+	if problems := validation.IsDNS1123Label(namespaceOf(d)); len(problems) > 0 {
+		p := d.problem("metadata.namespace", fmt.Sprintf("Invalid value: %q: %s", namespaceOf(d), problems[0]))
+		return &p
+	}
 	key := d.kind() + "/" + namespaceOf(d) + "/" + d.name()
 	if other := l.seen[key]; other != nil && d.name() != "" {
 		p := d.problem("metadata.name", fmt.Sprintf("Duplicate value: %q: it is also at %s:%d; keep one or rename one",
@@ -140,8 +145,8 @@ func into[T metav1.Object](l *loader, d *document, list *[]T, object T) error {
 		l.problems = append(l.problems, d.problem("", err.Error()))
 		return nil
 	}
-	if object.GetName() == "" {
-		l.problems = append(l.problems, d.problem("metadata.name", "Required value"))
+	if errs := validateName(d); len(errs) > 0 {
+		l.problems = append(l.problems, d.problem(errs[0].Field, errs[0].ErrorBody()))
 		return nil
 	}
 	if object.GetNamespace() == "" {

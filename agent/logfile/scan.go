@@ -1,4 +1,4 @@
-package tail
+package logfile
 
 import (
 	"cmp"
@@ -81,11 +81,6 @@ func (s *Set) match(changes *Changes) ([]candidate, error) {
 }
 
 func (s *Set) excluded(path string) bool {
-	for _, pattern := range s.cfg.Exclude {
-		if Match(pattern, path) {
-			return true
-		}
-	}
 	return s.cfg.Accept != nil && !s.cfg.Accept(path)
 }
 

@@ -1,4 +1,4 @@
-package tail
+package logfile
 
 import (
 	"fmt"
@@ -21,8 +21,8 @@ const (
 
 // Config says which files a Set has.
 type Config struct {
-	// Include and Exclude are absolute glob patterns, see CheckPattern.
-	Include, Exclude []string
+	// Include are absolute glob patterns, see CheckPattern.
+	Include []string
 	// Accept is asked about every path that matches; nil accepts all.
 	Accept func(path string) bool
 	// IgnoreOlder leaves out files that were not modified for so long when first seen; 0 leaves out none.

@@ -1,4 +1,4 @@
-package tail
+package logfile
 
 import (
 	"bytes"
@@ -63,7 +63,12 @@ func (f *File) Source() string { return f.source }
 func (f *File) Position() int64 { return f.position }
 
 // Lag is how many bytes are known to be unread. Those of a compressed file are not known.
-func (f *File) Lag() int64 { return max(0, f.size-f.position) }
+func (f *File) Lag() int64 {
+	if f.gzip {
+		return 0
+	}
+	return max(0, f.size-f.position)
+}
 
 // Gzip tells whether the file is read from its compressed form.
 func (f *File) Gzip() bool { return f.gzip }
@@ -285,9 +290,6 @@ func (f *File) growHead(fresh []byte) {
 		f.head = head
 	}
 }
-
-// HeadGrew tells whether the head covers more than when it was stored as stored.
-func (f *File) HeadGrew(stored Head) bool { return f.head.Bytes > stored.Bytes }
 
 // headMatches tells whether r begins with the bytes that the head covers.
 func (f *File) headMatches(r io.ReaderAt) bool {

@@ -1,4 +1,4 @@
-package tail
+package logfile
 
 import (
 	"encoding/binary"
@@ -15,12 +15,13 @@ import (
 // each write.
 type watcher struct {
 	fd     *os.File
-	events chan []event
+	events chan []Event
 	dirs   map[string]int32
 	files  map[int32]*File
 }
 
-type event struct {
+// Event is something that the kernel told of. Woken knows what it means.
+type Event struct {
 	watch int32
 	mask  uint32
 }
@@ -32,13 +33,13 @@ const (
 
 // Watch starts to tell of changes on the channel it returns: Woken takes what comes there. It returns an error where
 // the kernel has no more inotify instances; scanning works without.
-func (s *Set) Watch() (<-chan []event, error) {
+func (s *Set) Watch() (<-chan []Event, error) {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
 		return nil, fmt.Errorf("start inotify (is fs.inotify.max_user_instances used up?): %w", err)
 	}
 	s.watch = &watcher{
-		fd: os.NewFile(uintptr(fd), "inotify"), events: make(chan []event, 16), dirs: map[string]int32{},
+		fd: os.NewFile(uintptr(fd), "inotify"), events: make(chan []Event, 16), dirs: map[string]int32{},
 		files: map[int32]*File{},
 	}
 	go s.watch.run()
@@ -54,9 +55,9 @@ func (w *watcher) run() {
 		if err != nil {
 			return
 		}
-		var events []event
+		var events []Event
 		for at := 0; at+unix.SizeofInotifyEvent <= n; {
-			events = append(events, event{
+			events = append(events, Event{
 				watch: int32(binary.NativeEndian.Uint32(buf[at:])), mask: binary.NativeEndian.Uint32(buf[at+4:]),
 			})
 			at += unix.SizeofInotifyEvent + int(binary.NativeEndian.Uint32(buf[at+12:]))
@@ -76,7 +77,7 @@ func (w *watcher) close() error {
 }
 
 // Woken takes events and returns the idle files that were written to.
-func (s *Set) Woken(events []event) []*File {
+func (s *Set) Woken(events []Event) []*File {
 	var written []*File
 	for _, e := range events {
 		f := s.watch.files[e.watch]

@@ -1,0 +1,307 @@
+package agent
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/logpipe/logpipe/agent/decode"
+	"github.com/logpipe/logpipe/agent/journal"
+	tail "github.com/logpipe/logpipe/agent/logfile"
+)
+
+// activeFor is how long a file is looked at by the clock after it was read; then the kernel tells of the next write.
+const activeFor = time.Second
+
+// openFiles finds the files of the journal again.
+func (a *Agent) openFiles() error {
+	var known []tail.Known
+	state := a.journal.State()
+	origins := map[uint32]origin{}
+	for ref, f := range state.Files {
+		var from origin
+		if err := json.Unmarshal(f.Origin, &from); err != nil {
+			return fmt.Errorf("parse origin of file %d in the journal: %w", ref, err)
+		}
+		origins[uint32(ref)] = from
+		known = append(known, tail.Known{Ref: uint32(ref), Source: from.Path, State: f.State})
+	}
+	slices.SortFunc(known, func(x, y tail.Known) int { return cmp.Compare(x.Ref, y.Ref) })
+	a.files = tail.NewSet(a.tailConfig(), known)
+	var err error
+	if a.events, err = a.files.Watch(); err != nil {
+		a.log.Info("Files are looked at by the clock only", "reason", err.Error())
+	}
+	for _, f := range a.files.Files() {
+		s := a.newStream(f, origins[f.Ref])
+		stored := state.Files[s.ref]
+		s.stored, s.last, s.sealed = stored.State, stored.Sealed, stored.Sealed
+		s.isEnded, s.finished = stored.State.Finished, stored.State.Finished
+	}
+	if err := a.scan(); err != nil {
+		return err
+	}
+	a.chain()
+	return nil
+}
+
+// chain puts the files of an earlier run that had one name in the order in which they had it.
+func (a *Agent) chain() {
+	newest := map[string]*stream{}
+	for _, s := range a.order {
+		if before := newest[s.from.Path]; before != nil && !before.isEnded && before.after == nil && s.from.Path != "" {
+			before.after, s.waiting = s, true
+		}
+		newest[s.from.Path] = s
+	}
+}
+
+func (a *Agent) tailConfig() tail.Config {
+	cfg := tail.Config{
+		Accept:     a.origins.accepts,
+		StartAtEnd: a.cfg.StartAt == StartAtEnd,
+		Compressed: *a.cfg.Compressed,
+	}
+	for _, input := range a.cfg.Inputs {
+		if input.Pods != nil {
+			cfg.Include = append(cfg.Include, path.Join(input.Pods.Root, "*_*_*", "*", "*.log"))
+			continue
+		}
+		cfg.Include = append(cfg.Include, input.Files.Include...)
+		cfg.IgnoreOlder = max(cfg.IgnoreOlder, input.Files.IgnoreOlder.Std())
+	}
+	return cfg
+}
+
+// matches tells whether the input names file.
+func (in FilesInput) matches(file string) bool {
+	match := func(patterns []string) bool {
+		return slices.ContainsFunc(patterns, func(pattern string) bool { return tail.Match(pattern, file) })
+	}
+	return match(in.Include) && !match(in.Exclude)
+}
+
+func (a *Agent) newStream(f *tail.File, from origin) *stream {
+	s := &stream{
+		ref: journal.FileRef(f.Ref), file: f, from: from, ready: true, readAt: time.Now(),
+		desc: newDescriber(a.cfg.Metadata, a.cfg.Node, from), limit: a.limit,
+		perRecord: a.cfg.PartitionKey.Type == KeyField,
+	}
+	if a.cfg.RateLimit != nil && a.cfg.RateLimit.PerFile {
+		s.limit = newLimiter(a.cfg.RateLimit)
+	}
+	if from.Key != "" {
+		s.key = []byte(from.Key)
+	}
+	a.streams[s.ref] = s
+	a.order = append(a.order, s)
+	a.route(s)
+	a.start(s, f.MarkAt(f.Position(), nil))
+	return s
+}
+
+// start makes s read from mark, with a decoder that holds nothing.
+func (a *Agent) start(s *stream, mark tail.Mark) {
+	s.clean, s.moved, s.before, s.feed = mark, false, nil, feed{}
+	s.dec = decode.New(a.plan, mark.Offset, &a.decoded)
+}
+
+// route finds the partition of a stream's records.
+func (a *Agent) route(s *stream) {
+	s.partition = anyPartition
+	if s.key != nil && a.topic.Partitions > 0 {
+		s.partition = route(s.key, a.cfg.Assignment, a.topic.Partitions)
+	}
+	a.lanes[s.partition] = true
+}
+
+// scan takes what changed among the files.
+func (a *Agent) scan() error {
+	now := time.Now()
+	a.scanAt = now.Add(a.cfg.ScanInterval.Std())
+	if err := a.origins.facts.reload(); err != nil {
+		a.report(a.cfg.PodFactsFile, err)
+	}
+	changes, err := a.files.Scan()
+	if err != nil {
+		return err
+	}
+	for _, found := range changes.New {
+		if err := a.welcome(found); err != nil {
+			return err
+		}
+	}
+	for _, gone := range changes.Gone {
+		a.farewell(gone)
+	}
+	a.reportAll(changes.Problems)
+	a.files.WatchDirs()
+	return nil
+}
+
+// welcome makes a stream of a new file and stores it, so that its bytes can be found again.
+func (a *Agent) welcome(found tail.Found) error {
+	f := found.File
+	from := a.origins.resolve(f.Source())
+	data, err := json.Marshal(from)
+	if err != nil {
+		return fmt.Errorf("store origin of %s: %w", f.Path(), err)
+	}
+	state := f.State(f.MarkAt(f.Position(), nil))
+	ref, err := a.journal.AddFile(journal.File{State: state, Origin: data})
+	if err != nil {
+		return fmt.Errorf("journal file %s: %w", f.Path(), err)
+	}
+	f.Ref = uint32(ref)
+	s := a.newStream(f, from)
+	s.stored = state
+	if found.Before != nil {
+		if before := a.streams[journal.FileRef(found.Before.Ref)]; before != nil && !before.isEnded {
+			before.after, s.waiting, before.ready = s, true, true
+		}
+	}
+	a.log.V(1).Info("Reading file", "file", f.Path(), "offset", f.Position())
+	return nil
+}
+
+// farewell notes that a file is no more.
+func (a *Agent) farewell(gone tail.Gone) {
+	s := a.streams[journal.FileRef(gone.File.Ref)]
+	if s == nil {
+		return
+	}
+	s.gone, s.ready = true, true
+	if gone.Lost > 0 {
+		a.lost(lostUnread, 0, gone.Lost)
+		a.log.Info("File went away before it was read", "file", gone.File.Path(), "bytes", gone.Lost)
+	}
+}
+
+// report logs what is wrong with a file once, until it is something else.
+func (a *Agent) report(file string, err error) {
+	if a.reported[file] != err.Error() {
+		a.reported[file] = err.Error()
+		a.log.Info("File can't be read", "file", file, "reason", err.Error())
+	}
+}
+
+func (a *Agent) reportAll(problems []tail.Problem) {
+	still := map[string]bool{}
+	for _, p := range problems {
+		a.report(p.Path, p.Err)
+		still[p.Path] = true
+	}
+	for file := range a.reported {
+		if !still[file] {
+			delete(a.reported, file)
+		}
+	}
+}
+
+// poll makes streams ready that may have something to read, and completes records that have waited long enough.
+func (a *Agent) poll(now time.Time) (active bool, err error) {
+	for _, s := range a.order {
+		if s.ready {
+			continue
+		}
+		if s.isEnded {
+			if !s.finished && !s.gone && s.file.Lag() > 0 { // its writer had it open all the same
+				s.isEnded, s.ready = false, true
+			}
+			continue
+		}
+		if s.waiting {
+			continue
+		}
+		if now.Sub(s.readAt) < activeFor {
+			s.ready, active = true, true
+		} else if !a.files.WatchFile(s.file) {
+			s.ready, s.readAt = true, now
+		}
+		if m := a.cfg.Decode.Multiline; m != nil && s.dec.Pending() > 0 && !s.feed.active {
+			active = true
+			if now.Sub(s.grewAt) >= m.Timeout.Std() {
+				if err := a.flush(s, nil, false, now); err != nil {
+					return active, err
+				}
+			}
+		}
+	}
+	return active, nil
+}
+
+// keepHouse brings the journal up to date with what needs no batch, and lets go of files that are done with.
+func (a *Agent) keepHouse() error {
+	for _, s := range slices.Clone(a.order) {
+		if err := a.keep(s); err != nil {
+			return fmt.Errorf("journal %s: %w", s.file.Path(), err)
+		}
+	}
+	return a.journal.Flush()
+}
+
+func (a *Agent) keep(s *stream) error {
+	state := s.file.State(s.clean)
+	if !s.gone && (state.Identity != s.stored.Identity || state.Path != s.stored.Path || state.Head != s.stored.Head) {
+		record := journal.PutFile{Ref: s.ref, File: journal.File{State: state, Origin: s.originJSON()}}
+		if err := a.journal.Append(record); err != nil {
+			return err
+		}
+		s.stored = state
+	}
+	acked, ok := a.journal.AckedPosition(s.ref)
+	if !ok || s.sealed != s.last || s.before != nil || s.feed.active {
+		return nil
+	}
+	if s.moved {
+		s.moved = false
+		if err := a.journal.Append(s.move()); err != nil {
+			return err
+		}
+	}
+	if !s.isEnded || acked.Sealed.Compare(s.last) < 0 || a.carriedOn(s) {
+		return nil
+	}
+	if s.gone {
+		a.forget(s)
+		return a.journal.Append(journal.Forget{File: s.ref})
+	}
+	if !s.finished {
+		s.finished = true
+		s.file.Finish()
+		done := s.move()
+		done.Finished = true
+		return a.journal.Append(done)
+	}
+	return nil
+}
+
+// carriedOn tells whether a record that began in s is not complete yet.
+func (a *Agent) carriedOn(s *stream) bool {
+	return slices.ContainsFunc(a.order, func(t *stream) bool { return t.before == s })
+}
+
+func (a *Agent) forget(s *stream) {
+	delete(a.streams, s.ref)
+	a.order = slices.DeleteFunc(a.order, func(t *stream) bool { return t == s })
+}
+
+func (s *stream) originJSON() []byte {
+	data, err := json.Marshal(s.from)
+	if err != nil {
+		return nil // it was marshalled before
+	}
+	return data
+}
+
+// checkPattern returns an error that names a glob pattern that can't be used.
+func checkPattern(pattern string) error {
+	if err := tail.CheckPattern(pattern); err != nil {
+		return fmt.Errorf("invalid pattern %s: %w", strings.ToValidUTF8(fmt.Sprintf("%q", pattern), "?"), err)
+	}
+	return nil
+}
