@@ -35,6 +35,8 @@ demo-real: ## The same on three real Kafka brokers and a real HDFS.
 build: ## Build every program into bin/.
 	CGO_ENABLED=0 go build -trimpath -o bin/ $(PROGRAMS:%=./cmd/%)
 
+GENERATED := config/crd/*.yaml 'api/*/zz_generated*'
+
 .PHONY: generate
 generate: ## Generate the deep copies and the CRDs from the API types.
 	go tool controller-gen object:headerFile=hack/boilerplate.go.txt paths=./api/...
@@ -73,8 +75,8 @@ lint: $(GOLANGCI) ## Run the linters, import rules included.
 
 .PHONY: verify
 verify: generate lint ## Fail when generated files, module files, format or lint are not as they should be.
-	git add --intent-to-add -- api config/crd
-	git diff --exit-code -- config/crd 'api/*/zz_generated*'
+	@stale=$$(git diff --name-only -- $(GENERATED); git ls-files --others --exclude-standard -- $(GENERATED)); \
+		test -z "$$stale" || { echo "make generate changed:" $$stale; exit 1; }
 	go mod tidy -diff
 	@test -z "$$(gofmt -l .)" || { echo "run make fmt:"; gofmt -l .; exit 1; }
 

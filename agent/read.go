@@ -80,7 +80,8 @@ func (a *Agent) fill(s *stream, now time.Time) (progress bool, err error) {
 	s.dec.Feed(b.room()[:n], s.file.Position())
 	s.feed = feed{active: true, chunk: b.room()[:n], from: b, placed: true}
 	s.readAt, s.grewAt = now, now
-	if !s.dec.Next(&s.feed.record) && s.dec.Consumed() == 0 {
+	s.feed.placed = !s.dec.Next(&s.feed.record)
+	if s.feed.placed && s.dec.Consumed() == 0 {
 		return a.incomplete(s, full, now)
 	}
 	return true, nil

@@ -90,6 +90,78 @@ func TestZombie(t *testing.T) {
 	}
 }
 
+// TestTakeover has a partition taken away while its owner commits: the owner stops before its call j, the other one comes
+// and stops before its call k, the owner goes on to its end, then the other one does. All j and k are tried. Directories
+// are removed file by file, so k may lie in the middle of one.
+func TestTakeover(t *testing.T) {
+	t.Parallel()
+	for j, last := 0, false; !last; j++ {
+		for k, done := 0, false; !done; k++ {
+			b := newBench(t)
+			b.cfg.Roll.MaxRecords, b.log.end = 0, 6
+			ownersStore, othersStore := &faultyStore{Store: b.files}, &faultyStore{Store: b.files}
+			owner, other := b.partition(ownersStore), b.partition(othersStore)
+			if err := owner.acquire(b.Context()); err != nil {
+				t.Fatal(err)
+			}
+			b.pump(owner)
+			calls := ownersStore.calls
+			stopped, goOn, ended := make(chan struct{}, 2), make(chan struct{}), make(chan error, 1)
+			ownersStore.before = func(n int) error {
+				if n == calls+j {
+					go func() { ended <- drain(b.Context(), other); stopped <- struct{}{} }()
+					<-stopped
+				}
+				return nil
+			}
+			othersStore.before = func(n int) error {
+				if n == k {
+					stopped <- struct{}{}
+					<-goOn
+				}
+				return nil
+			}
+			_ = owner.commit(b.Context(), rollInterval) // only works before the fence
+			owner.drop(nil)
+			close(goOn)
+			if last = ownersStore.calls <= calls+j; last {
+				break
+			}
+			err := <-ended
+			done = othersStore.calls <= k
+			b.wantOnce(0, 6)
+			if err != nil || t.Failed() {
+				t.Fatalf("owner stopped before call %d, the other before %d: %v", j, k, err)
+			}
+		}
+	}
+}
+
+// TestBrokenFilesAreNotCommitted has files that turn out bad only when they are closed.
+func TestBrokenFilesAreNotCommitted(t *testing.T) {
+	tests := map[string]brokenFiles{
+		"Close fails":                      {closeErr: errInjected},
+		"the file is shorter than written": {short: true},
+	}
+	for name, broken := range tests {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			p := b.owned()
+			broken.Store = b.files
+			p.roll.files, p.session.files = &broken, &broken
+			if _, err := p.pump(b.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := p.commit(b.Context(), rollInterval); err == nil {
+				t.Error("committed")
+			}
+			b.wantOnce(0, 0)
+			b.mustDrain(b.partition(b.files))
+			b.wantOnce(0, testRecords)
+		})
+	}
+}
+
 // TestFencedCannotCommit pins what the fence is: a session that was taken over fails with errFenced.
 func TestFencedCannotCommit(t *testing.T) {
 	b := newBench(t)

@@ -106,7 +106,11 @@ func (s *session) recover() error {
 	for i, first := range commits {
 		m, err := s.readManifest(path.Join(s.at.commit(first), manifestName))
 		if errors.Is(err, fs.ErrNotExist) && i < len(commits)-1 {
-			continue // a session that has just lost the partition was removing it
+			// The session before this one was removing it. Only the newest says where to go on.
+			if err := s.files.RemoveAll(s.at.commit(first)); err != nil {
+				return fmt.Errorf("remove old commit: %w", err)
+			}
+			continue
 		}
 		if err != nil {
 			return err

@@ -294,7 +294,15 @@ func (f *faultyStore) RenameFile(from, to string) error {
 	return f.do(func() error { return f.Store.RenameFile(from, to) })
 }
 
+// RemoveAll removes one file after the other, as a directory on a disk is removed.
 func (f *faultyStore) RemoveAll(name string) error {
+	if entries, err := f.Store.ReadDir(name); err == nil {
+		for _, entry := range entries {
+			if err := f.RemoveAll(path.Join(name, entry.Name())); err != nil {
+				return err
+			}
+		}
+	}
 	return f.do(func() error { return f.Store.RemoveAll(name) })
 }
 
@@ -336,3 +344,30 @@ func (f *faultyFile) Write(p []byte) (n int, err error) {
 }
 
 func (f *faultyFile) Close() error { return f.store.do(f.File.Close) }
+
+// brokenFiles is a store whose files go wrong without a word until they are closed, or not even then.
+type brokenFiles struct {
+	store.Store
+	closeErr error
+	short    bool
+}
+
+func (b *brokenFiles) Create(name string) (store.File, error) {
+	file, err := b.Store.Create(name)
+	return &brokenFile{File: file, store: b}, err
+}
+
+type brokenFile struct {
+	store.File
+	store *brokenFiles
+}
+
+func (f *brokenFile) Write(p []byte) (int, error) {
+	if f.store.short {
+		_, err := f.File.Write(p[:len(p)/2])
+		return len(p), err
+	}
+	return f.File.Write(p)
+}
+
+func (f *brokenFile) Close() error { return errors.Join(f.File.Close(), f.store.closeErr) }

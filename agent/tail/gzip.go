@@ -117,10 +117,10 @@ func (g *gzipStream) read(buf, _ []byte, _ int64) (int, error) {
 	}
 	m, err := g.inflate(buf[n:])
 	g.kept = append(g.kept, buf[n:n+m]...)
-	if n += m; n > 0 {
+	if n += m; n > 0 && (m > 0 || errors.Is(err, io.EOF)) {
 		return n, nil
 	}
-	return 0, err
+	return 0, err // what is kept was seen before, and nothing will complete it
 }
 
 func (g *gzipStream) used(n int) {

@@ -33,6 +33,9 @@ func statPath(name string) (stat, error) {
 	return statx(unix.AT_FDCWD, name, unix.AT_SYMLINK_NOFOLLOW)
 }
 
+// statDirectory follows links: what is below them is opened safely, whatever it is.
+func statDirectory(name string) (stat, error) { return statx(unix.AT_FDCWD, name, 0) }
+
 func statFD(fd int) (stat, error) { return statx(fd, "", unix.AT_EMPTY_PATH) }
 
 func statx(fd int, name string, flags int) (stat, error) {

@@ -24,6 +24,13 @@ func statPath(name string) (stat, error) {
 	return statOf(&st), err
 }
 
+// statDirectory follows links: what is below them is opened safely, whatever it is.
+func statDirectory(name string) (stat, error) {
+	var st unix.Stat_t
+	err := retry(func() error { return unix.Stat(name, &st) })
+	return statOf(&st), err
+}
+
 func statFD(fd int) (stat, error) {
 	var st unix.Stat_t
 	err := retry(func() error { return unix.Fstat(fd, &st) })

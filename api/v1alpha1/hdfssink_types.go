@@ -238,7 +238,7 @@ type Roll struct {
 	//
 	// +optional
 	// +kubebuilder:default="5m"
-	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('100ms')",message="use a duration of 100ms or more"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('100ms')",message="use a duration of 100ms or more, such as 5m"
 	Interval metav1.Duration `json:"interval,omitempty"`
 
 	// IdleTimeout rolls when no record came for so long. Default: never before interval.
@@ -273,7 +273,7 @@ type Timeouts struct {
 	//
 	// +optional
 	// +kubebuilder:default="30s"
-	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('1s') && duration(self) <= duration('10m')",message="use a duration from 1s to 10m"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('1s') && duration(self) <= duration('10m')",message="use a duration from 1s to 10m, such as 30s"
 	Call metav1.Duration `json:"call,omitempty"`
 }
 

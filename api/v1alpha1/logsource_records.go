@@ -162,7 +162,7 @@ type Batch struct {
 	//
 	// +optional
 	// +kubebuilder:default="200ms"
-	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('1ms') && duration(self) <= duration('1m')",message="use a duration from 1ms to 1m"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('1ms') && duration(self) <= duration('1m')",message="use a duration from 1ms to 1m, such as 200ms"
 	Interval metav1.Duration `json:"interval,omitempty"`
 }
 
@@ -290,7 +290,7 @@ type Producer struct {
 	//
 	// +optional
 	// +kubebuilder:default="30s"
-	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('1s') && duration(self) <= duration('10m')",message="use a duration from 1s to 10m"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('1s') && duration(self) <= duration('10m')",message="use a duration from 1s to 10m, such as 30s"
 	RequestTimeout metav1.Duration `json:"requestTimeout,omitempty"`
 }
 

@@ -2,7 +2,20 @@
 // pipelined producing of sequenced batches, raw fetching, and topic administration.
 package kafka
 
-import "github.com/logpipe/logpipe/internal/conf"
+import (
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/logpipe/logpipe/internal/conf"
+)
+
+const (
+	defaultClientID       = "logpipe"
+	defaultDialTimeout    = conf.Duration(10 * time.Second)
+	defaultRequestTimeout = conf.Duration(30 * time.Second)
+)
 
 // Config says how to reach and authenticate to a Kafka cluster.
 type Config struct {
@@ -14,7 +27,7 @@ type Config struct {
 	SASL *SASL `json:"sasl,omitempty"`
 	// ClientID is shown in the brokers' logs and quotas. Default "logpipe".
 	ClientID string `json:"clientID,omitempty"`
-	// DialTimeout bounds a connection attempt. Default 10s.
+	// DialTimeout bounds a connection attempt, TLS handshake included. Default 10s.
 	DialTimeout conf.Duration `json:"dialTimeout,omitempty"`
 	// RequestTimeout bounds the wait for an answer. Default 30s.
 	RequestTimeout conf.Duration `json:"requestTimeout,omitempty"`
@@ -41,9 +54,83 @@ const (
 	ScramSHA512 Mechanism = "ScramSha512"
 )
 
-// SASL names the mechanism and the files with the credentials, which are read again for every connection.
+// SASL names the mechanism and the files with the credentials, which are read again for every connection. Only a
+// consumer group with the mechanism Plain keeps those of when it was opened.
 type SASL struct {
-	Mechanism    Mechanism `json:"mechanism"`
-	UsernameFile string    `json:"usernameFile"`
-	PasswordFile string    `json:"passwordFile"`
+	// Mechanism is required. Plain needs TLS, for it sends the password as it is.
+	Mechanism Mechanism `json:"mechanism"`
+	// UsernameFile and PasswordFile hold one line each.
+	UsernameFile string `json:"usernameFile"`
+	PasswordFile string `json:"passwordFile"`
+}
+
+// Default fills in what is not set.
+func (c *Config) Default() {
+	if c.ClientID == "" {
+		c.ClientID = defaultClientID
+	}
+	if c.DialTimeout == 0 {
+		c.DialTimeout = defaultDialTimeout
+	}
+	if c.RequestTimeout == 0 {
+		c.RequestTimeout = defaultRequestTimeout
+	}
+}
+
+// Validate returns everything that is wrong with c, each error naming the field, its value and what to do.
+func (c Config) Validate() error {
+	var errs []error
+	if len(c.BootstrapServers) == 0 {
+		errs = append(errs, conf.Invalid("bootstrapServers", "[]", "name at least one broker as host:port"))
+	}
+	for i, address := range c.BootstrapServers {
+		if host, port, err := net.SplitHostPort(address); err != nil || host == "" || port == "" {
+			errs = append(errs, conf.Invalid(fmt.Sprintf("bootstrapServers[%d]", i), address, "use host:port"))
+		}
+	}
+	if c.DialTimeout < 0 {
+		errs = append(errs, conf.Invalid("dialTimeout", c.DialTimeout, "use a positive duration"))
+	}
+	if c.RequestTimeout < 0 {
+		errs = append(errs, conf.Invalid("requestTimeout", c.RequestTimeout, "use a positive duration"))
+	}
+	if c.TLS != nil {
+		errs = append(errs, conf.Under("tls", c.TLS.validate()))
+	}
+	if c.SASL != nil {
+		errs = append(errs, conf.Under("sasl", c.SASL.validate(c.TLS != nil)))
+	}
+	return errors.Join(errs...)
+}
+
+func (t TLS) validate() error {
+	switch {
+	case t.CertFile != "" && t.KeyFile == "":
+		return conf.Invalid("keyFile", t.KeyFile, "set it together with certFile, or neither")
+	case t.CertFile == "" && t.KeyFile != "":
+		return conf.Invalid("certFile", t.CertFile, "set it together with keyFile, or neither")
+	default:
+		return nil
+	}
+}
+
+func (s SASL) validate(encrypted bool) error {
+	var errs []error
+	switch s.Mechanism {
+	case ScramSHA256, ScramSHA512:
+	case Plain:
+		if !encrypted {
+			errs = append(errs, conf.Invalid("mechanism", string(s.Mechanism),
+				"it sends the password as it is: set tls, or use ScramSha512"))
+		}
+	default:
+		errs = append(errs, conf.Invalid("mechanism", string(s.Mechanism), "use Plain, ScramSha256 or ScramSha512"))
+	}
+	if s.UsernameFile == "" {
+		errs = append(errs, conf.Invalid("usernameFile", s.UsernameFile, "name the file that holds the user name"))
+	}
+	if s.PasswordFile == "" {
+		errs = append(errs, conf.Invalid("passwordFile", s.PasswordFile, "name the file that holds the password"))
+	}
+	return errors.Join(errs...)
 }

@@ -23,6 +23,7 @@ func newAgent(log *logOptions) *cobra.Command {
 			if err := conf.Load(file, &cfg); err != nil {
 				return err
 			}
+			agent.LimitMemory()
 			return agent.Run(cmd.Context(), cfg, log.logger(cmd.ErrOrStderr()))
 		},
 	}

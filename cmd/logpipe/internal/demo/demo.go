@@ -112,9 +112,9 @@ func run(ctx context.Context, o *Options) (*Report, error) {
 
 // flow writes all lines and returns when the last one is in a file.
 func (p *pipe) flow(ctx context.Context) error {
-	group, ctx := errgroup.WithContext(ctx)
+	group, writing := errgroup.WithContext(ctx)
 	for _, w := range p.writers {
-		group.Go(func() error { return w.run(ctx) })
+		group.Go(func() error { return w.run(writing) })
 	}
 	written := make(chan error, 1)
 	go func() { written <- group.Wait() }()

@@ -100,8 +100,8 @@ func (l *loader) checkSource(source *v1alpha1.LogSource, topic *v1alpha1.Topic) 
 		}
 	}
 	if most, where := maxMessage(topic); cfg.Decode.MaxRecordBytes > most-recordOverhead {
-		l.report(source, "spec.maxRecordBytes", fmt.Sprintf("Invalid value: %s: Topic/%s takes %d bytes at most (%s): "+
-			"use %d or less, or raise %s there", &source.Spec.MaxRecordBytes, topic.Name, most, where,
+		l.report(source, "spec.maxRecordBytes", fmt.Sprintf("Invalid value: %q: Topic/%s takes %d bytes at most (%s): "+
+			"use %d or less, or raise %s there", source.Spec.MaxRecordBytes.String(), topic.Name, most, where,
 			max(0, most-recordOverhead), maxMessageKey))
 	}
 	for key, partitions := range source.Spec.Assignment {

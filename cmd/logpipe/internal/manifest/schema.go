@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
@@ -123,13 +124,13 @@ func blocking(err *field.Error) bool {
 func validateName(d *document) field.ErrorList {
 	path := field.NewPath("metadata", "name")
 	if d.name() == "" {
-		return field.ErrorList{field.Required(path, "")}
+		return field.ErrorList{field.Required(path, "give the object a name")}
 	}
-	var errs field.ErrorList
-	for _, message := range apimachinery.NameIsDNSSubdomain(d.name(), false) {
-		errs = append(errs, field.Invalid(path, d.name(), message))
+	if len(apimachinery.NameIsDNSSubdomain(d.name(), false)) > 0 {
+		return field.ErrorList{field.Invalid(path, d.name(), "use at most 253 lower-case letters, digits, '-' and '.', "+
+			"with a letter or digit at both ends and around each '.'")}
 	}
-	return errs
+	return nil
 }
 
 // explain words an error of the API server so that it says what to do.
@@ -138,11 +139,14 @@ func (s *schema) explain(d *document, err *field.Error) string {
 	value := valueAt(d.object, err.Field)
 	switch err.Type {
 	case field.ErrorTypeRequired:
-		return strings.TrimSuffix("Required value: "+s.describe(err.Field), ": ")
+		return strings.TrimSuffix("Required value: "+cmp.Or(detail, s.describe(err.Field)), ": ")
 	case field.ErrorTypeTypeInvalid:
 		detail, _, _ = strings.Cut(detail, ": ")
-		if strings.HasSuffix(detail, "of type string") && value != nil {
+		switch {
+		case strings.HasSuffix(detail, "of type string") && value != nil:
 			detail += ": write it in quotes"
+		case strings.HasSuffix(detail, "of type array"):
+			detail += ": write a list"
 		}
 		return fmt.Sprintf("Invalid value: %s: %s", render(value), detail)
 	case field.ErrorTypeInvalid:
@@ -152,14 +156,16 @@ func (s *schema) explain(d *document, err *field.Error) string {
 	}
 }
 
+// metaFields are the fields of metadata that people write; definitions do not list them.
+var metaFields = []string{"annotations", "labels", "name", "namespace"}
+
 // unknownField says which field was probably meant.
 func (s *schema) unknownField(path string) string {
 	parent, name := parentOf(path)
-	around := s.at(parent)
-	if around == nil {
-		return "unknown field: remove it"
+	siblings := metaFields
+	if around := s.at(parent); around != nil && parent != "metadata" {
+		siblings = slices.Sorted(maps.Keys(around.Properties))
 	}
-	siblings := slices.Sorted(maps.Keys(around.Properties))
 	if near := nearest(name, siblings); near != "" {
 		return fmt.Sprintf("unknown field: did you mean %s?", near)
 	}

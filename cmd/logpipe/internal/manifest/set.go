@@ -142,7 +142,7 @@ func (l *loader) decode(d *document) error {
 
 func into[T metav1.Object](l *loader, d *document, list *[]T, object T) error {
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(d.object, object, true); err != nil {
-		l.problems = append(l.problems, d.problem("", err.Error()))
+		l.problems = append(l.problems, d.problem("", strings.TrimPrefix(err.Error(), "strict decoding error: ")))
 		return nil
 	}
 	if errs := validateName(d); len(errs) > 0 {
