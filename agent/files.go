@@ -17,6 +17,9 @@ import (
 // activeFor is how long a file is looked at by the clock after it was read; then the kernel tells of the next write.
 const activeFor = time.Second
 
+// idleAfter is how long a file keeps its descriptor although nothing is written to it.
+const idleAfter = time.Minute
+
 // openFiles finds the files of the journal again.
 func (a *Agent) openFiles() error {
 	var known []tail.Known
@@ -164,7 +167,7 @@ func (a *Agent) welcome(found tail.Found) error {
 			before.after, s.waiting, before.ready = s, true, true
 		}
 	}
-	a.log.V(1).Info("Reading file", "file", f.Path(), "offset", f.Position())
+	a.log.V(1).Info("Found file", "file", f.Path(), "offset", f.Position(), "id", ref, "waiting", s.waiting)
 	return nil
 }
 
@@ -263,6 +266,9 @@ func (a *Agent) keep(s *stream) error {
 			return err
 		}
 	}
+	if time.Since(s.readAt) > idleAfter {
+		s.file.Idle()
+	}
 	if !s.isEnded || acked.Sealed.Compare(s.last) < 0 || a.carriedOn(s) {
 		return nil
 	}
@@ -273,6 +279,7 @@ func (a *Agent) keep(s *stream) error {
 	if !s.finished {
 		s.finished = true
 		s.file.Finish()
+		a.log.V(1).Info("Finished file", "file", s.file.Path(), "bytes", s.file.Position(), "id", s.ref)
 		done := s.move()
 		done.Finished = true
 		return a.journal.Append(done)

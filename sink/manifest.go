@@ -118,7 +118,8 @@ func (m manifest) validate(l layout) error {
 	return nil
 }
 
-// validate refuses paths that a rename must not touch: outside of the root, among the control files, or not of this roll.
+// validate refuses paths that a rename must not touch: outside of the root, among the control files, or not of this
+// roll.
 func (f manifestFile) validate(stem string) error {
 	ext, ok := strings.CutPrefix(path.Base(f.Path), stem)
 	switch {

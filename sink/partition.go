@@ -163,8 +163,8 @@ func (p *partition) step(ctx context.Context) error {
 	return nil
 }
 
-// news tells whether a fetch will bring something. A fetch that finds nothing waits at the broker, and would hold one of
-// the few slots meanwhile.
+// news tells whether a fetch will bring something. A fetch that finds nothing waits at the broker, and would hold one
+// of the few slots meanwhile.
 func (p *partition) news(ctx context.Context) (bool, error) {
 	if !p.caughtUp {
 		return true, nil

@@ -269,7 +269,8 @@ func (b *bench) snapshot() map[string]string {
 	return out
 }
 
-// TestRecreatedBehindItsBack makes the topic anew between fetch and commit: the new records must not join the old chain.
+// TestRecreatedBehindItsBack makes the topic anew between fetch and commit: the new records must not join the old
+// chain.
 func TestRecreatedBehindItsBack(t *testing.T) {
 	b := newBench(t)
 	b.cfg.Roll.MaxRecords = 0

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestEveryFault lets each single call to the store go wrong, one after the other in a run of its own, until a run gets by
-// without a fault. After it, every record must be visible once.
+// TestEveryFault lets each single call to the store go wrong, one after the other in a run of its own, until a run
+// gets by without a fault. After it, every record must be visible once.
 func TestEveryFault(t *testing.T) {
 	after := func(k int) func(int) error {
 		return func(n int) error {
@@ -90,9 +90,9 @@ func TestZombie(t *testing.T) {
 	}
 }
 
-// TestTakeover has a partition taken away while its owner commits: the owner stops before its call j, the other one comes
-// and stops before its call k, the owner goes on to its end, then the other one does. All j and k are tried. Directories
-// are removed file by file, so k may lie in the middle of one.
+// TestTakeover has a partition taken away while its owner commits: the owner stops before its call j, the other one
+// comes and stops before its call k, the owner goes on to its end, then the other one does. All j and k are tried.
+// Directories are removed file by file, so k may lie in the middle of one.
 func TestTakeover(t *testing.T) {
 	t.Parallel()
 	for j, last := 0, false; !last; j++ {

@@ -69,7 +69,7 @@ func (s *Sink) Run(ctx context.Context) error {
 	case err := <-done:
 		return err
 	case <-time.After(stopTimeout):
-		return fmt.Errorf("stop: partitions did not end within %s; what they had not committed will be read again", stopTimeout)
+		return fmt.Errorf("stop: partitions did not end within %s; what they had not committed is read again", stopTimeout)
 	}
 }
 
@@ -123,7 +123,8 @@ func (s *Sink) member(ctx context.Context, group *group) error {
 	return nil
 }
 
-// retry calls do until it succeeds, with growing pauses, and says what the trouble is. It returns false if ctx ended first.
+// retry calls do until it succeeds, with growing pauses, and says what the trouble is. It returns false if ctx ended
+// first.
 func (s *Sink) retry(ctx context.Context, what string, do func() error) bool {
 	for wait := minBackoff; ctx.Err() == nil; wait = min(2*wait, maxBackoff) {
 		err := do()

@@ -9,8 +9,8 @@ import (
 	"github.com/logpipe/logpipe/test/servers"
 )
 
-// TestKillNine kills the sink 20 times in mid-flow. Each incarnation is a group of its own, so that it need not wait until
-// Kafka has given up the one before: the group's offsets are not what a sink goes on from.
+// TestKillNine kills the sink 20 times in mid-flow. Each incarnation is a group of its own, so that it need not wait
+// until Kafka has given up the one before: the group's offsets are not what a sink goes on from.
 func TestKillNine(t *testing.T) {
 	p := newPipe(t, servers.Kafka(t, 1), servers.HDFS(t, 1), 4)
 	for i := range 20 {

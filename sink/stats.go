@@ -10,7 +10,8 @@ import (
 	"github.com/logpipe/logpipe/sink/store"
 )
 
-// troubleGrace is how long trouble that usually passes by itself, such as a new leader, stays out of the log and /readyz.
+// troubleGrace is how long trouble that usually passes by itself, such as a new leader, stays out of the log and
+// /readyz.
 const troubleGrace = 10 * time.Second
 
 // Stats is what a sink has done since it started, and where it is.

@@ -119,8 +119,9 @@ func (b *bench) partition(files store.Store) *partition {
 	if err != nil {
 		b.Fatal(err)
 	}
-	t := &tools{cfg: &b.cfg, files: files, open: func(int32) source { return b.log }, path: path, slots: make(chan struct{}, 1),
-		metrics: newMetrics(func() Stats { return Stats{} }), now: func() time.Time { return b.now }}
+	t := &tools{cfg: &b.cfg, files: files, open: func(int32) source { return b.log }, path: path,
+		slots: make(chan struct{}, 1), metrics: newMetrics(func() Stats { return Stats{} }),
+		now: func() time.Time { return b.now }}
 	return newPartition(t, 0, logr.Discard(), func(int64) {})
 }
 

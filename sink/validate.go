@@ -129,8 +129,9 @@ func (c *Config) validateBlock() error {
 	if err != nil || root.Scheme != "hdfs" || c.Store.BlockSize >= c.Roll.MaxBytes+blockSlack {
 		return nil
 	}
-	return conf.Invalid("roll.maxBytes", c.Roll.MaxBytes, fmt.Sprintf("a file is one block: leave %d MiB below store.blockSize, "+
-		"which is %d", blockSlack>>20, c.Store.BlockSize))
+	return conf.Invalid("roll.maxBytes", c.Roll.MaxBytes,
+		fmt.Sprintf("a file is one block: leave %d MiB below store.blockSize, which is %d", blockSlack>>20,
+			c.Store.BlockSize))
 }
 
 func (c *Config) validateBounds() error {

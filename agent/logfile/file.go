@@ -45,7 +45,7 @@ type File struct {
 	live     bool      // it is under a name that matches the patterns
 	rotated  bool      // another file has taken its name
 	gone     bool      // it has no name any more
-	gzip     bool      // only its compressed form is left
+	gzip     bool      // only its compressed form has a name
 	replaced bool
 	finished bool
 	watch    int32
@@ -82,7 +82,7 @@ func (f *File) Read(buf []byte) (int, error) {
 	if err := f.open(); err != nil {
 		return 0, err
 	}
-	if f.gzip {
+	if f.zip != nil {
 		return f.zip.peek(buf)
 	}
 	before := min(f.position, MarkBytes)
@@ -178,6 +178,24 @@ func (f *File) open() error {
 	f.fd = fd
 	if f.id.Generation == 0 {
 		f.id.Generation = generation(fd)
+	}
+	return nil
+}
+
+// admit opens a new file and reads its head: from then on it is known whatever becomes of its name, and its bytes stay
+// readable until it is finished.
+func (f *File) admit() error {
+	if err := f.open(); err != nil {
+		return err
+	}
+	var err error
+	if f.gzip {
+		f.head, err = gzipHead(f.fd, HeadBytes)
+	} else {
+		f.head, err = readHead(f.fd, HeadBytes)
+	}
+	if err != nil {
+		return fmt.Errorf("read the beginning of %s: %w", f.path, err)
 	}
 	return nil
 }

@@ -25,12 +25,6 @@ func (s *Set) Scan() (Changes, error) {
 	s.scans++
 	s.rescan = false
 	var changes Changes
-	before := make(map[string]*File, len(s.files)) // by the name each file had
-	for _, f := range s.files {
-		if !f.gone && !f.replaced && !f.rotated {
-			before[f.path] = f
-		}
-	}
 	unknown, err := s.match(&changes)
 	if err != nil {
 		return changes, err
@@ -41,9 +35,9 @@ func (s *Set) Scan() (Changes, error) {
 		}
 	}
 	unknown = s.placeReplaced(unknown, &changes)
-	slices.SortFunc(unknown, func(a, b candidate) int { return cmp.Compare(a.info.id.Birth, b.info.id.Birth) })
+	slices.SortFunc(unknown, func(a, b candidate) int { return s.compareNames(a.path, b.path) })
 	for _, c := range unknown {
-		s.welcome(c, before[c.path], &changes)
+		s.welcome(c, &changes)
 	}
 	s.sweep(&changes)
 	s.first = false
@@ -153,48 +147,50 @@ func (s *Set) trace(f *File) {
 	}
 }
 
-// traceGzip looks for the compressed form of a file whose plain form is gone.
+// traceGzip looks for the compressed form of a file whose plain form has no name any more: the one with its name if it
+// begins alike, or else any that begins alike and goes on alike up to the position.
 func (s *Set) traceGzip(f *File, entries []os.DirEntry) bool {
 	if !s.cfg.Compressed {
 		return false
 	}
-	base := filepath.Base(f.source)
-	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), base) || !strings.HasSuffix(e.Name(), gzSuffix) {
-			continue
-		}
-		path := filepath.Join(filepath.Dir(f.path), e.Name())
-		if found, err := look(path); err != nil || !found.regular || s.findGzip(found.id) != nil {
-			continue
-		} else if s.compressedFrom(path, f) {
-			s.becomeGzip(f, path, found)
-			return true
-		}
+	dir, base := filepath.Dir(f.path), filepath.Base(f.source)
+	if s.tryGzip(f, f.path+gzSuffix, false) {
+		return true
 	}
-	return false
+	return slices.ContainsFunc(entries, func(e os.DirEntry) bool {
+		return strings.HasPrefix(e.Name(), base) && strings.HasSuffix(e.Name(), gzSuffix) &&
+			s.tryGzip(f, filepath.Join(dir, e.Name()), true)
+	})
 }
 
-// compressedFrom tells whether path holds f compressed: the beginning is the same, and so is what precedes the position.
-func (s *Set) compressedFrom(path string, f *File) bool {
+func (s *Set) tryGzip(f *File, path string, thorough bool) bool {
+	found, err := look(path)
+	if err != nil || !found.regular || s.findGzip(found.id) != nil || !s.compressedFrom(path, f, thorough) {
+		return false
+	}
+	// A descriptor of the plain form stays open: reading goes on there.
+	s.unwatchFile(f)
+	s.move(f, found.id)
+	f.path, f.gzip, f.rotated, f.live, f.scan, f.gone = path, true, true, false, s.scans, false
+	return true
+}
+
+// compressedFrom tells whether path holds f compressed. A thorough look also compares what precedes the position, for
+// which all before it has to be decompressed.
+func (s *Set) compressedFrom(path string, f *File, thorough bool) bool {
 	fd, err := openFile(s.root(path), path)
 	if err != nil {
 		return false
 	}
 	defer fd.Close()
 	head, err := gzipHead(fd, max(f.head.Bytes, 1))
-	if err != nil || f.head.Bytes > 0 && head != f.head {
+	if err != nil || head.Bytes < f.head.Bytes || f.head.Bytes > 0 && head != f.head {
 		return false
 	}
-	_, err = newGzipReader(fd, f.position, f.mark)
+	if thorough {
+		_, err = newGzipReader(fd, f.position, f.mark)
+	}
 	return err == nil
-}
-
-func (s *Set) becomeGzip(f *File, path string, found info) {
-	// An open descriptor of the plain form is let go: both hold the same bytes, and the disk wants its space back.
-	f.closeFile()
-	s.unwatchFile(f)
-	s.move(f, found.id)
-	f.path, f.gzip, f.rotated, f.live, f.scan, f.gone = path, true, true, false, s.scans, false
 }
 
 // placeReplaced gives files that were truncated a new incarnation. If what was read of one goes on in a copy
@@ -222,6 +218,7 @@ func (s *Set) placeReplaced(unknown []candidate, changes *Changes) []candidate {
 			f.gone, f.live = true, false
 		}
 		s.add(next)
+		s.newest[next.source] = next
 		changes.New = append(changes.New, Found{File: next, Before: f})
 	}
 	return unknown
@@ -250,8 +247,9 @@ func sibling(live, path string) bool {
 	return ok && rest != "" && strings.ContainsAny(rest[:1], ".-_")
 }
 
-// welcome takes a file that no one knows. before is the file that had its name.
-func (s *Set) welcome(c candidate, before *File, changes *Changes) {
+// welcome takes a file that no one knows. If another file had its name, or it is a rotated form of that name, it is read
+// behind the newest such file.
+func (s *Set) welcome(c candidate, changes *Changes) {
 	if s.findGzip(c.info.id) != nil || s.find(c.info.id) != nil {
 		return // the compressed form of a known file, or a second name of one that is new itself
 	}
@@ -259,25 +257,70 @@ func (s *Set) welcome(c candidate, before *File, changes *Changes) {
 	switch {
 	case zipped && !s.cfg.Compressed:
 		return
-	case zipped && exists(strings.TrimSuffix(c.path, gzSuffix)):
-		return // it is just being made
+	case zipped && (exists(strings.TrimSuffix(c.path, gzSuffix)) || s.has(strings.TrimSuffix(c.path, gzSuffix))):
+		return // it is just being made: a later scan finds its plain form gone, and takes it for that
 	case s.cfg.IgnoreOlder > 0 && s.now().Sub(c.info.changed) > s.cfg.IgnoreOlder:
 		return
 	case !zipped && s.mayBeCopy(c):
 		return // a later scan will tell
 	}
-	if before != nil && !before.rotated && !before.gone {
-		before = nil // it still has the name: the new one came and went, or is a link
+	name := s.nameOf(c.path)
+	before := s.newest[name]
+	if before != nil && (!before.rotated && !before.gone || name != c.path && !s.newer(c.path, before)) {
+		before = nil // it still has the name, or had it later
 	}
-	for _, between := range s.between(before, c) {
-		changes.New = append(changes.New, Found{File: between, Before: before})
-		before = between
+	if name == c.path {
+		for _, between := range s.between(before, c) {
+			changes.New = append(changes.New, Found{File: between, Before: before})
+			before = between
+		}
 	}
-	f := s.create(c, zipped)
+	f, err := s.create(c, name)
+	if err != nil {
+		changes.Problems = append(changes.Problems, Problem{c.path, err})
+		return
+	}
+	if before != nil || name == c.path {
+		s.newest[name] = f
+	}
 	if s.cfg.StartAtEnd && s.first && !zipped {
 		s.skip(f)
 	}
 	changes.New = append(changes.New, Found{File: f, Before: before})
+}
+
+// nameOf returns the live name that path is a rotated form of, if a file had one, or path itself.
+func (s *Set) nameOf(path string) string {
+	if s.newest[path] != nil {
+		return path
+	}
+	for i := len(path) - 1; i > 0 && path[i] != '/'; i-- {
+		if strings.IndexByte(".-_", path[i]) >= 0 && s.newest[path[:i]] != nil {
+			return path[:i]
+		}
+	}
+	return path
+}
+
+// compareNames orders new files: the rotated forms of a name from old to new, then the one that has it.
+func (s *Set) compareNames(a, b string) int {
+	live := s.nameOf(a)
+	if other := s.nameOf(b); other != live {
+		return cmp.Compare(live, other)
+	}
+	switch {
+	case a == live:
+		return 1
+	case b == live:
+		return -1
+	default:
+		return compareRotated(live, a, b)
+	}
+}
+
+// has tells whether a known file had the name when it was last looked at.
+func (s *Set) has(path string) bool {
+	return slices.ContainsFunc(s.files, func(f *File) bool { return f.path == path && !f.gone })
 }
 
 func exists(path string) bool {
@@ -285,17 +328,23 @@ func exists(path string) bool {
 	return err == nil
 }
 
-func (s *Set) create(c candidate, zipped bool) *File {
+// create adds a file that was seen for the first time; name is its live name, whether it still has it or not.
+func (s *Set) create(c candidate, name string) (*File, error) {
+	zipped := strings.HasSuffix(c.path, gzSuffix)
 	f := &File{
-		set: s, id: c.info.id, source: c.path, path: c.path, size: c.info.size, changed: s.now(), live: !zipped,
-		gzip: zipped, scan: s.scans, watch: -1,
+		set: s, id: c.info.id, source: name, path: c.path, size: c.info.size, changed: s.now(),
+		live: !zipped && name == c.path, rotated: name != c.path, gzip: zipped, scan: s.scans, watch: -1,
 	}
-	if zipped {
+	if zipped && name == c.path {
 		f.source = strings.TrimSuffix(c.path, gzSuffix)
 	}
 	f.Rewind(Mark{})
+	if err := f.admit(); err != nil {
+		f.closeFile()
+		return nil, err
+	}
 	s.add(f)
-	return f
+	return f, nil
 }
 
 // skip moves a file's position behind its last whole line.
@@ -353,10 +402,11 @@ func (s *Set) between(before *File, live candidate) []*File {
 		missed = append(missed, candidate{path, found})
 	}
 	slices.SortFunc(missed, func(a, b candidate) int { return compareRotated(live.path, a.path, b.path) })
-	out := make([]*File, len(missed))
-	for i, c := range missed {
-		out[i] = s.create(c, strings.HasSuffix(c.path, gzSuffix))
-		out[i].source, out[i].rotated, out[i].live = live.path, true, false
+	var out []*File
+	for _, c := range missed {
+		if f, err := s.create(c, live.path); err == nil {
+			out = append(out, f)
+		}
 	}
 	return out
 }

@@ -81,11 +81,13 @@ type Set struct {
 	files []*File
 	// byInode finds files by inode number; several may have had it.
 	byInode map[uint64][]*File
-	first   bool
-	scans   uint64
-	rescan  bool
-	roots   []string
-	watch   *watcher
+	// newest is the last file that had a name, by name.
+	newest map[string]*File
+	first  bool
+	scans  uint64
+	rescan bool
+	roots  []string
+	watch  *watcher
 	// lostCache counts bytes that a power cut took from files after they were read.
 	lostCache int64
 }
@@ -122,7 +124,7 @@ func NewSet(cfg Config, known []Known) *Set {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	s := &Set{cfg: cfg, boot: bootID(), byInode: map[uint64][]*File{}, first: len(known) == 0}
+	s := &Set{cfg: cfg, boot: bootID(), byInode: map[uint64][]*File{}, newest: map[string]*File{}, first: len(known) == 0}
 	for _, pattern := range cfg.Include {
 		root, _ := doublestar.SplitPattern(filepath.ToSlash(pattern))
 		s.roots = append(s.roots, root)
@@ -135,6 +137,7 @@ func NewSet(cfg Config, known []Known) *Set {
 		}
 		f.Rewind(k.State.Mark)
 		s.add(f)
+		s.newest[f.source] = f // they come in the order in which they were first seen
 	}
 	return s
 }
@@ -159,6 +162,9 @@ func (s *Set) drop(f *File) {
 	f.closeFile()
 	s.unwatchFile(f)
 	s.files = slices.DeleteFunc(s.files, func(g *File) bool { return g == f })
+	if s.newest[f.source] == f {
+		delete(s.newest, f.source)
+	}
 	s.byInode[f.id.Inode] = slices.DeleteFunc(s.byInode[f.id.Inode], func(g *File) bool { return g == f })
 	if len(s.byInode[f.id.Inode]) == 0 {
 		delete(s.byInode, f.id.Inode)

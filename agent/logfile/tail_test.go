@@ -28,6 +28,8 @@ type lab struct {
 	before map[*File]*File
 	lost   int64
 	refs   uint32
+	// unchained allows files that follow no other.
+	unchained bool
 }
 
 func newLab(t *testing.T, change func(*Config)) *lab {
@@ -91,6 +93,9 @@ func (l *lab) scan() {
 		found.File.Ref = l.refs
 		l.order = append(l.order, found.File)
 		l.before[found.File] = found.Before
+		if found.Before == nil && len(l.order) > 1 && !l.unchained {
+			l.t.Errorf("%s has no file before it", found.File.Path())
+		}
 	}
 	for _, gone := range changes.Gone {
 		l.lost += gone.Lost
@@ -275,6 +280,17 @@ func TestRotation(t *testing.T) {
 			l.append("app.log.1", lines(40, 50))
 			l.append("app.log", lines(50, 60))
 		}},
+		"several rotations between two looks, under a pattern that matches all names": {change: wide,
+			act: func(l *lab, read func()) {
+				l.append("app.log", lines(0, 20))
+				read()
+				l.append("app.log", lines(20, 30))
+				l.rename("app.log", "app.log.20260101-000000")
+				l.append("app.log", lines(30, 40))
+				l.rename("app.log", "app.log.20260101-000010")
+				l.append("app.log", lines(40, 60))
+				l.rename("app.log", "app.log.20260101-000020")
+			}},
 		"a finished file is not read again when it is compressed": {change: wide, act: func(l *lab, read func()) {
 			l.append("app.log", lines(0, 20))
 			read()
@@ -388,6 +404,7 @@ func TestSuccessorKnowsItsPredecessor(t *testing.T) {
 
 func TestStartAtEndSkipsOnlyWhatIsThereAtFirst(t *testing.T) {
 	l := newLab(t, func(c *Config) { c.StartAtEnd = true; c.Include[0] += "*" })
+	l.unchained = true
 	l.append("app.log", lines(0, 2000)+"begun ")
 	l.scan()
 	l.append("app.log", "later\n")

@@ -114,6 +114,9 @@ func (sc *scan) refresh(d *directory) {
 		sc.refuse(d.path, err)
 		return
 	}
+	if st.inode != d.inode {
+		sc.dirsChanged = true // made anew, and so not watched
+	}
 	if st.inode != d.inode || st.mtime != d.mtime {
 		d.inode, d.mtime, d.since, d.settled = st.inode, st.mtime, time.Now(), false
 	}
@@ -131,9 +134,19 @@ func (sc *scan) refresh(d *directory) {
 }
 
 func (sc *scan) list(d *directory) error {
-	fd, err := openAt(d.root, d.path, openFlags|unix.O_DIRECTORY)
+	names, err := readNames(d)
 	if err != nil {
 		return err
+	}
+	sc.sort(d, names)
+	return nil
+}
+
+// readNames reads a directory, which may be huge.
+func readNames(d *directory) ([]fs.DirEntry, error) {
+	fd, err := openAt(d.root, d.path, openFlags|unix.O_DIRECTORY)
+	if err != nil {
+		return nil, err
 	}
 	dir := os.NewFile(uintptr(fd), d.path)
 	defer func() { _ = dir.Close() }()
@@ -141,18 +154,15 @@ func (sc *scan) list(d *directory) error {
 	for {
 		some, err := dir.ReadDir(4096)
 		names = append(names, some...)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		if len(names) > maxEntries {
-			return refusal{fmt.Sprintf("more than %d names in the directory", maxEntries)}
+		switch {
+		case errors.Is(err, io.EOF):
+			return names, nil
+		case err != nil:
+			return nil, err
+		case len(names) > maxEntries:
+			return nil, refusal{fmt.Sprintf("more than %d names in the directory", maxEntries)}
 		}
 	}
-	sc.sort(d, names)
-	return nil
 }
 
 // sort divides what is in d into files, directories and other things.

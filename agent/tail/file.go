@@ -35,6 +35,7 @@ type File struct {
 	// size and mtime are as last seen, of the plain file; size is an estimate for a compressed one.
 	size   int64
 	mtime  int64
+	before int64 // size at the scan before: growth since then may be of other content
 	grewAt time.Time
 
 	verified bool // seen to hold what its state says

@@ -28,9 +28,10 @@ type Set struct {
 	dirs        map[string]*directory
 	dirsChanged bool
 
-	files   []*File
-	byPath  map[string]*File
-	byInode map[uint64][]*File
+	files    []*File
+	iterated []*File // see snapshot
+	byPath   map[string]*File
+	byInode  map[uint64][]*File
 	// live holds the newest file of each live name.
 	live map[string]*File
 	// aliases are second forms of a file that is still there: a copy before the truncation, a .gz before the removal.
@@ -66,7 +67,14 @@ func NewSet(cfg Config, known map[uint32]Known) (*Set, error) {
 		s.files = append(s.files, s.restored(ref, k))
 	}
 	slices.SortFunc(s.files, func(a, b *File) int { return cmp.Compare(a.ref, b.ref) })
+	newest := map[Identity]uint32{}
 	for _, f := range s.files {
+		newest[f.identity.withoutIncarnation()] = max(newest[f.identity.withoutIncarnation()], f.identity.Incarnation)
+	}
+	for _, f := range s.files {
+		if f.identity.Incarnation < newest[f.identity.withoutIncarnation()] {
+			f.at = inode{} // its bytes can only be in a copy
+		}
 		s.track(f)
 		f.previous = s.live[f.source]
 		s.live[f.source] = f

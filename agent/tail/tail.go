@@ -25,6 +25,11 @@ func (a Identity) sameInode(b Identity) bool {
 		(a.Generation == 0 || b.Generation == 0 || a.Generation == b.Generation)
 }
 
+func (a Identity) withoutIncarnation() Identity {
+	a.Incarnation = 0
+	return a
+}
+
 // Head is a hash of the first bytes of a file. It grows with the file up to HeadBytes.
 type Head struct {
 	Bytes int    `json:"bytes"`

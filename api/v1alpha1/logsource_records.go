@@ -274,8 +274,8 @@ type SubnetKey struct {
 //
 // +kubebuilder:validation:MinItems=1
 // +kubebuilder:validation:MaxItems=1000
-// +kubebuilder:validation:items:Minimum=0
 // +listType=set
+// +kubebuilder:validation:items:Minimum=0
 type PartitionList []int32
 
 // Producer says how records are sent.

@@ -70,10 +70,10 @@ type LogSourceSpec struct {
 	Multiline *Multiline `json:"multiline,omitempty"`
 
 	// MaxRecordBytes bounds one record, joined ones included; oversizePolicy says what becomes of longer ones. At most
-	// batch.maxBytes and what the topic takes (max.message.bytes). Default 512Ki, at least 256.
+	// batch.maxBytes and what the topic takes (max.message.bytes). Default 256Ki, at least 256.
 	//
 	// +optional
-	// +kubebuilder:default="512Ki"
+	// +kubebuilder:default="256Ki"
 	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('256')) >= 0 && quantity(string(self)).isInteger()",message="use a whole number of bytes, at least 256"
 	MaxRecordBytes resource.Quantity `json:"maxRecordBytes,omitempty"`
 

@@ -1,10 +1,10 @@
 // Logpipe validates and runs LogSources, Topics and HDFSSinks without a cluster, and demonstrates the whole pipe.
 //
-// Input: the files named by -f; see `logpipe COMMAND --help`. Output: what a command tells, on the standard output; logs
-// and errors, on the standard error.
+// Input: the files named by -f; see `logpipe COMMAND --help`. Output: what a command tells, on the standard output;
+// logs and errors, on the standard error.
 //
-// Signals: SIGTERM and SIGINT end `run`, `agent`, `sink` and `demo` in good order. A second one ends them at once; nothing
-// is lost or doubled by that.
+// Signals: SIGTERM and SIGINT end `run`, `agent`, `sink` and `demo` in good order. A second one ends them at once;
+// nothing is lost or doubled by that.
 //
 // Exit codes: 0 success, 1 failure or problems found, 2 a wrong command line or a file that can't be read.
 package main

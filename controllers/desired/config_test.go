@@ -282,9 +282,9 @@ func leaves(spec reflect.Type) []string {
 			out = append(out, path)
 			return
 		}
-		for i := range typ.NumField() {
-			name, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
-			visit(typ.Field(i).Type, strings.TrimPrefix(path+"."+name, "."))
+		for field := range typ.Fields() {
+			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+			visit(field.Type, strings.TrimPrefix(path+"."+name, "."))
 		}
 	}
 	visit(spec, "")

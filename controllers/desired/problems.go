@@ -1,9 +1,6 @@
 package desired
 
-import (
-	"cmp"
-	"strings"
-)
+import "strings"
 
 // Problem is what the Validate of a rendered configuration found, in terms of the resource it was rendered from.
 type Problem struct {
@@ -64,10 +61,7 @@ func problems(err error, names []renamed) []Problem {
 		}
 		return out
 	}
-	field, message, found := strings.Cut(err.Error(), ": ")
-	if !found {
-		return []Problem{{Field: "spec", Message: err.Error()}}
-	}
+	field, message := splitField(err.Error())
 	for _, name := range names {
 		if rest, ok := strings.CutPrefix(field, name.config); ok {
 			field = name.spec + rest
@@ -78,5 +72,18 @@ func problems(err error, names []renamed) []Problem {
 	if value, ok := strings.CutPrefix(message, "invalid value "); ok {
 		message = "Invalid value: " + value
 	}
-	return []Problem{{Field: strings.TrimSuffix(cmp.Or("spec."+field, "spec"), "."), Message: message}}
+	return []Problem{{Field: strings.TrimSuffix("spec."+field, "."), Message: message}}
+}
+
+// splitField cuts "a.b: text" behind the field. An error that names none may still be below one: "a.b.some text".
+func splitField(text string) (field, message string) {
+	end := strings.IndexByte(text, ' ')
+	if end < 0 {
+		return "", text
+	}
+	if text[end-1] == ':' {
+		return text[:end-1], text[end+1:]
+	}
+	dot := strings.LastIndexByte(text[:end], '.')
+	return text[:max(dot, 0)], text[dot+1:]
 }

@@ -49,6 +49,12 @@ func TestProblems(t *testing.T) {
 			err:      conf.Invalid("bootstrapServers[0]", "x", "use host:port"),
 			want:     []Problem{{"spec.kafka.bootstrapServers[0]", `Invalid value: "x": use host:port`}},
 		},
+		"a text below a field": {
+			problems: SourceProblems,
+			err:      conf.Under("decode.multiline", errors.New("exactly one of: a, b")),
+			want:     []Problem{{"spec.multiline", "exactly one of: a, b"}},
+		},
+		"one word": {problems: SinkProblems, err: errors.New("EOF"), want: []Problem{{"spec", "EOF"}}},
 		"an error without a field": {
 			problems: SinkProblems,
 			err:      errors.New("out of luck"),

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
-	"strconv"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/IBM/sarama"
 	"github.com/go-logr/logr"
@@ -20,178 +22,237 @@ var (
 	ErrNotAuthorized = errors.New("not authorized")
 )
 
-// Client is a connection to a Kafka cluster.
+// Client asks a Kafka cluster. It opens connections as they are needed, and again when they break, so that it outlives
+// any broker. It is safe for concurrent use.
 type Client struct {
-	cfg    Config
-	sarama sarama.Client
-	log    logr.Logger
+	cfg       Config
+	log       logr.Logger
+	connected time.Time
+	start     int
+	sarama    sarama.Client
+
+	mu       sync.Mutex
+	known    []string
+	contacts map[string]*contact
 }
 
-// Topic is what is known of a topic at one moment.
-type Topic struct {
-	Name string
-	// ID changes when the topic is deleted and made anew (KIP-516).
-	ID        string
-	ClusterID string
-	// Partitions counts them; they are numbered from 0.
-	Partitions int32
-	// MaxMessageBytes is the topic's max.message.bytes, 0 if it may not be asked for (DESCRIBE_CONFIGS on the topic).
-	MaxMessageBytes int
-}
-
-// Connect opens a connection. It fails if no bootstrap server answers.
+// Connect returns a client once a broker has answered. It tries each bootstrap server once and doesn't wait for any to
+// come back: a caller that runs for long tries again.
 func Connect(ctx context.Context, cfg Config, log logr.Logger) (*Client, error) {
 	cfg.Default()
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("configure Kafka: %w", err)
+	}
 	config, err := cfg.Sarama()
+	if err != nil {
+		return nil, fmt.Errorf("configure Kafka: %w", err)
+	}
+	c := &Client{
+		cfg: cfg, log: log, connected: time.Now(), start: rand.IntN(1 << 16),
+		known: cfg.BootstrapServers, contacts: map[string]*contact{},
+	}
+	if err := c.askAny(ctx, func(*sarama.Broker) error { return nil }); err != nil {
+		return nil, fmt.Errorf("connect to Kafka at bootstrapServers %s (check the addresses, tls and sasl): %w",
+			strings.Join(cfg.BootstrapServers, ","), err)
+	}
+	if c.sarama, err = sarama.NewClient(cfg.BootstrapServers, config); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+// Close closes the connections. Those of producers and fetchers are closed with them.
+func (c *Client) Close() error {
+	c.mu.Lock()
+	contacts := c.contacts
+	c.contacts = map[string]*contact{}
+	c.mu.Unlock()
+	for _, who := range contacts {
+		who.turn <- struct{}{}
+		who.hangUp()
+		<-who.turn
+	}
+	if c.sarama == nil {
+		return nil
+	}
+	return c.sarama.Close()
+}
+
+// Sarama returns a client of sarama's own, for what this package does not do.
+func (c *Client) Sarama() sarama.Client { return c.sarama }
+
+// metadata asks for one topic.
+func (c *Client) metadata(ctx context.Context, topic string) (*sarama.MetadataResponse, error) {
+	var response *sarama.MetadataResponse
+	err := c.askAny(ctx, func(broker *sarama.Broker) (err error) {
+		response, err = broker.GetMetadata(sarama.NewMetadataRequest(sarama.MaxVersion, []string{topic}))
+		if err == nil && (len(response.Topics) != 1 || len(response.Brokers) == 0) {
+			err = sarama.ErrIncompleteResponse // from a broker that is just starting
+		}
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	type outcome struct {
-		client sarama.Client
-		err    error
-	}
-	done := make(chan outcome, 1)
-	go func() {
-		client, err := sarama.NewClient(cfg.BootstrapServers, config)
-		done <- outcome{client, err}
-	}()
-	select {
-	case <-ctx.Done():
-		go func() { // sarama takes no context: its time-outs end the attempt
-			if o := <-done; o.err == nil {
-				_ = o.client.Close()
-			}
-		}()
-		return nil, ctx.Err()
-	case o := <-done:
-		if o.err != nil {
-			return nil, fmt.Errorf("connect to Kafka at bootstrapServers %s (check the addresses, TLS and SASL settings): %w",
-				strings.Join(cfg.BootstrapServers, ","), o.err)
-		}
-		return &Client{cfg: cfg, sarama: o.client, log: log}, nil
-	}
+	c.learn(response.Brokers)
+	return response, nil
 }
 
-// Close closes the connections.
-func (c *Client) Close() error { return c.sarama.Close() }
-
-// Sarama returns the connection for what this package does not wrap: the consumer group.
-func (c *Client) Sarama() sarama.Client { return c.sarama }
-
-// Topic describes a topic; ErrTopicNotFound if there is none.
-func (c *Client) Topic(ctx context.Context, name string) (Topic, error) {
-	if err := ctx.Err(); err != nil {
-		return Topic{}, err
-	}
-	metadata, err := c.metadata(name)
+// leader returns the address of a partition's leader, and the id of the topic.
+func (c *Client) leader(ctx context.Context, topic string, partition int32) (
+	address string, id sarama.Uuid, err error,
+) {
+	metadata, err := c.metadata(ctx, topic)
 	if err != nil {
-		return Topic{}, fmt.Errorf("describe topic %s: %w", name, err)
+		return "", id, fmt.Errorf("find leader of %s/%d: %w", topic, partition, err)
 	}
 	found := metadata.Topics[0]
-	switch {
-	case found.Err == sarama.ErrUnknownTopicOrPartition:
-		return Topic{}, fmt.Errorf("topic %s: %w: create it first, or apply a Topic resource", name, ErrTopicNotFound)
-	case found.Err == sarama.ErrTopicAuthorizationFailed:
-		return Topic{}, fmt.Errorf("topic %s: %w: grant DESCRIBE on it", name, ErrNotAuthorized)
-	case found.Err != sarama.ErrNoError:
-		return Topic{}, fmt.Errorf("describe topic %s: %w", name, found.Err)
+	if err := topicError(found); err != nil {
+		return "", id, err
 	}
-	topic := Topic{Name: name, ID: found.Uuid.String(), Partitions: int32(len(found.Partitions))}
-	if metadata.ClusterID != nil {
-		topic.ClusterID = *metadata.ClusterID
-	}
-	topic.MaxMessageBytes = c.maxMessageBytes(name)
-	return topic, nil
-}
-
-// metadata asks any broker for one topic.
-func (c *Client) metadata(topic string) (*sarama.MetadataResponse, error) {
-	err := sarama.ErrOutOfBrokers
-	for range len(c.sarama.Brokers()) + 1 {
-		broker := c.sarama.LeastLoadedBroker()
-		if broker == nil {
-			return nil, errors.Join(err, c.sarama.RefreshMetadata())
-		}
-		var response *sarama.MetadataResponse
-		request := sarama.NewMetadataRequest(c.sarama.Config().Version, []string{topic})
-		if response, err = broker.GetMetadata(request); err == nil && len(response.Topics) == 1 {
-			return response, nil
-		}
-		_ = broker.Close()
-	}
-	return nil, err
-}
-
-func (c *Client) maxMessageBytes(topic string) int {
-	admin, err := sarama.NewClusterAdminFromClient(c.sarama)
-	if err != nil {
-		return 0
-	}
-	entries, err := admin.DescribeConfig(sarama.ConfigResource{
-		Type: sarama.TopicResource, Name: topic, ConfigNames: []string{"max.message.bytes"},
-	})
-	if err != nil {
-		c.log.V(1).Info("Topic configuration not readable", "topic", topic, "reason", err.Error())
-		return 0
-	}
-	i := slices.IndexFunc(entries, func(e sarama.ConfigEntry) bool { return e.Name == "max.message.bytes" })
+	i := slices.IndexFunc(found.Partitions, func(p *sarama.PartitionMetadata) bool { return p.ID == partition })
 	if i < 0 {
-		return 0
+		return "", id, fmt.Errorf("find leader of %s/%d: %w", topic, partition, sarama.ErrUnknownTopicOrPartition)
 	}
-	n, _ := strconv.Atoi(entries[i].Value)
-	return n
+	address = addressOf(metadata, found.Partitions[i].Leader)
+	if address == "" {
+		return "", id, fmt.Errorf("find leader of %s/%d: %w", topic, partition, sarama.ErrLeaderNotAvailable)
+	}
+	return address, found.Uuid, nil
+}
+
+func addressOf(metadata *sarama.MetadataResponse, id int32) string {
+	for _, broker := range metadata.Brokers {
+		if broker.ID() == id {
+			return broker.Addr()
+		}
+	}
+	return ""
+}
+
+// topicError words what metadata says about a topic.
+func topicError(topic *sarama.TopicMetadata) error {
+	switch topic.Err {
+	case sarama.ErrNoError:
+		return nil
+	case sarama.ErrUnknownTopicOrPartition:
+		return fmt.Errorf("topic %s: %w: create it first, or apply a Topic resource", topic.Name, ErrTopicNotFound)
+	case sarama.ErrTopicAuthorizationFailed:
+		return fmt.Errorf("topic %s: %w: grant DESCRIBE on the topic, and the right to use it", topic.Name, ErrNotAuthorized)
+	default:
+		return fmt.Errorf("describe topic %s: %w", topic.Name, topic.Err)
+	}
+}
+
+// askLeader puts a question to a partition's leader.
+func (c *Client) askLeader(ctx context.Context, topic string, partition int32, ask func(*sarama.Broker) error) error {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.RequestTimeout.Std())
+	defer cancel()
+	return whileChanging(ctx, func() error {
+		address, _, err := c.leader(ctx, topic, partition)
+		if err != nil {
+			return err
+		}
+		return c.ask(ctx, address, ask)
+	})
 }
 
 // InitProducerID asks for a producer id that was never used (KIP-98); its epoch is 0.
 func (c *Client) InitProducerID(ctx context.Context) (id int64, epoch int16, err error) {
-	if err := ctx.Err(); err != nil {
-		return 0, 0, err
-	}
-	response, err := c.sarama.InitProducerID()
-	if err == nil && response.Err != sarama.ErrNoError {
-		err = response.Err
-	}
-	if err != nil {
+	var response *sarama.InitProducerIDResponse
+	err = whileChanging(ctx, func() error {
+		return c.askAny(ctx, func(broker *sarama.Broker) (err error) {
+			request := &sarama.InitProducerIDRequest{Version: 4, ProducerID: -1, ProducerEpoch: -1}
+			if response, err = broker.InitProducerID(request); err == nil && response.Err != sarama.ErrNoError {
+				err = response.Err
+			}
+			return err
+		})
+	})
+	switch {
+	case errors.Is(err, sarama.ErrClusterAuthorizationFailed):
+		return 0, 0, fmt.Errorf("get a producer id: %w: grant IDEMPOTENT_WRITE on the cluster, or WRITE on the topic",
+			ErrNotAuthorized)
+	case err != nil:
 		return 0, 0, fmt.Errorf("get a producer id: %w", err)
+	default:
+		return response.ProducerID, response.ProducerEpoch, nil
 	}
-	return response.ProducerID, response.ProducerEpoch, nil
 }
 
-// LastSequence returns the last sequence number that the partition's leader has of a producer. found is false if it has
-// none: the producer never wrote there, or was idle for longer than producer.id.expiration.ms. It needs READ on the
-// topic (ErrNotAuthorized).
+// LastSequence returns the last sequence number that the partition's leader has of a producer (KIP-664). found is false
+// if it has none: the producer never wrote there, or was idle for longer than producer.id.expiration.ms (1 day by
+// default). It needs READ on the topic (ErrNotAuthorized).
 func (c *Client) LastSequence(ctx context.Context, topic string, partition int32, producerID int64) (
 	sequence int32, found bool, err error,
 ) {
-	if err := ctx.Err(); err != nil {
-		return 0, false, err
+	var states []sarama.ProducerState
+	err = c.askLeader(ctx, topic, partition, func(leader *sarama.Broker) (err error) {
+		states, err = describeProducers(leader, topic, partition)
+		return err
+	})
+	switch {
+	case errors.Is(err, sarama.ErrTopicAuthorizationFailed):
+		return 0, false, fmt.Errorf("describe producers of %s: %w: grant READ on the topic", topic, ErrNotAuthorized)
+	case err != nil:
+		return 0, false, fmt.Errorf("describe producers of %s/%d: %w", topic, partition, err)
 	}
-	leader, err := c.sarama.Leader(topic, partition)
-	if err != nil {
-		return 0, false, fmt.Errorf("find leader of %s/%d: %w", topic, partition, err)
+	i := slices.IndexFunc(states, func(s sarama.ProducerState) bool {
+		return s.ProducerID == producerID && s.LastSequence >= 0
+	})
+	if i < 0 {
+		return 0, false, nil
 	}
+	return states[i].LastSequence, true, nil
+}
+
+func describeProducers(leader *sarama.Broker, topic string, partition int32) ([]sarama.ProducerState, error) {
 	response, err := leader.DescribeProducers(&sarama.DescribeProducersRequest{
 		Topics: []sarama.DescribeProducersRequestTopic{{Name: topic, PartitionIndexes: []int32{partition}}},
 	})
 	if err != nil {
-		_ = leader.Close()
-		return 0, false, fmt.Errorf("describe producers of %s/%d: %w", topic, partition, err)
+		return nil, err
 	}
-	for _, t := range response.Topics {
-		for _, p := range t.Partitions {
-			if p.ErrorCode == sarama.ErrTopicAuthorizationFailed {
-				return 0, false, fmt.Errorf("describe producers of %s: %w: grant READ on the topic", topic, ErrNotAuthorized)
-			}
-			if p.ErrorCode != sarama.ErrNoError {
-				_ = c.sarama.RefreshMetadata(topic)
-				return 0, false, fmt.Errorf("describe producers of %s/%d: %w", topic, partition, p.ErrorCode)
-			}
-			for _, producer := range p.ActiveProducers {
-				if producer.ProducerID == producerID && producer.LastSequence >= 0 {
-					return producer.LastSequence, true, nil
-				}
-			}
+	if len(response.Topics) != 1 || len(response.Topics[0].Partitions) != 1 {
+		return nil, sarama.ErrIncompleteResponse
+	}
+	p := response.Topics[0].Partitions[0]
+	if p.ErrorCode != sarama.ErrNoError {
+		return nil, p.ErrorCode
+	}
+	return p.ActiveProducers, nil
+}
+
+// Offsets returns the first offset of a partition's log and the one that its next record will have.
+func (c *Client) Offsets(ctx context.Context, topic string, partition int32) (start, end int64, err error) {
+	err = c.askLeader(ctx, topic, partition, func(leader *sarama.Broker) (err error) {
+		if start, err = offset(leader, topic, partition, sarama.OffsetOldest); err == nil {
+			end, err = offset(leader, topic, partition, sarama.OffsetNewest)
 		}
+		return err
+	})
+	if err != nil {
+		return 0, 0, fmt.Errorf("list offsets of %s/%d: %w", topic, partition, err)
 	}
-	return 0, false, nil
+	return start, end, nil
+}
+
+func offset(leader *sarama.Broker, topic string, partition int32, at int64) (int64, error) {
+	request := sarama.NewOffsetRequest(sarama.MaxVersion)
+	request.AddBlock(topic, partition, at, 1)
+	response, err := leader.GetAvailableOffsets(request)
+	if err != nil {
+		return 0, err
+	}
+	block := response.GetBlock(topic, partition)
+	switch {
+	case block == nil:
+		return 0, sarama.ErrIncompleteResponse
+	case block.Err != sarama.ErrNoError:
+		return 0, block.Err
+	case len(block.Offsets) != 1:
+		return 0, sarama.ErrIncompleteResponse
+	default:
+		return block.Offsets[0], nil
+	}
 }

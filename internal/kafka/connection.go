@@ -10,8 +10,8 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// contactAge is how long questions go to the same broker. One that is cut off from the others answers too, but with what
-// it knew when that happened.
+// contactAge is how long questions go to the same broker. One that is cut off from the others answers too, but with
+// what it knew when that happened.
 const contactAge = time.Minute
 
 // connection is a connection to a broker that one goroutine uses. It is none of those that sarama's client would share:
@@ -56,6 +56,16 @@ func (c *connection) close() {
 	_ = c.Close()
 }
 
+// use calls f, and breaks the connection if ctx ends before f returns.
+func (c *connection) use(ctx context.Context, f func(*sarama.Broker) error) error {
+	stop := context.AfterFunc(ctx, c.cut)
+	defer stop()
+	if err := f(c.Broker); err != nil {
+		return because(ctx, err)
+	}
+	return nil
+}
+
 // because prefers the reason for which a connection was cut to what that looked like.
 func because(ctx context.Context, err error) error {
 	switch ctxErr := context.Cause(ctx); {
@@ -76,7 +86,9 @@ type contact struct {
 	conn *connection
 }
 
-func newContact(address string) *contact { return &contact{address: address, turn: make(chan struct{}, 1)} }
+func newContact(address string) *contact {
+	return &contact{address: address, turn: make(chan struct{}, 1)}
+}
 
 // ask puts a question to the broker at an address and keeps the connection for the next one.
 func (c *Client) ask(ctx context.Context, address string, question func(*sarama.Broker) error) error {
@@ -97,13 +109,9 @@ func (c *Client) ask(ctx context.Context, address string, question func(*sarama.
 		}
 		who.conn = conn
 	}
-	stop := context.AfterFunc(ctx, who.conn.cut)
-	err := question(who.conn.Broker)
-	if cut := !stop(); err != nil || cut {
+	if err := who.conn.use(ctx, question); err != nil {
 		who.hangUp()
-	}
-	if err != nil {
-		return fmt.Errorf("ask broker %s: %w", address, because(ctx, err))
+		return fmt.Errorf("ask broker %s: %w", address, err)
 	}
 	return nil
 }
@@ -171,9 +179,42 @@ func (c *Client) learn(brokers []*sarama.Broker) {
 		add(address)
 	}
 	c.known = known
-	for address, who := range c.contacts {
-		if !seen[address] && who.conn == nil {
-			delete(c.contacts, address)
+}
+
+const (
+	changePause = 100 * time.Millisecond
+	changeMost  = 5 * time.Second
+)
+
+// whileChanging repeats f for a few seconds while it fails only because leaders and coordinators move, or have not heard
+// of it yet.
+func whileChanging(ctx context.Context, f func() error) error {
+	for pause, waited := changePause, time.Duration(0); ; pause *= 2 {
+		err := f()
+		if !changing(err) || waited >= changeMost {
+			return err
 		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pause):
+			waited += pause
+		}
+	}
+}
+
+func changing(err error) bool {
+	var code sarama.KError
+	if !errors.As(err, &code) {
+		return false
+	}
+	switch code {
+	case sarama.ErrNotLeaderForPartition, sarama.ErrLeaderNotAvailable, sarama.ErrReplicaNotAvailable,
+		sarama.ErrUnknownTopicOrPartition, sarama.ErrFencedLeaderEpoch, sarama.ErrUnknownLeaderEpoch,
+		sarama.ErrOffsetNotAvailable, sarama.ErrOffsetsLoadInProgress, sarama.ErrConsumerCoordinatorNotAvailable,
+		sarama.ErrKafkaStorageError:
+		return true
+	default:
+		return false
 	}
 }

@@ -17,13 +17,15 @@ var ErrOffsetOutOfRange = errors.New("offset is not in the log")
 const fetchWait = time.Second
 
 // Fetcher reads one partition in big pieces, committed records only. It has a connection of its own: a broker answers
-// one connection in order, so that a fetch that waits for records would hold up those of other partitions.
+// the requests of a connection in order, so that a fetch that waits for records would hold up those of others. Nothing is fetched ahead: what a caller may hold of n partitions is what it asks for n times.
 type Fetcher struct {
 	client    *Client
 	topic     string
 	partition int32
 	log       logr.Logger
-	broker    *sarama.Broker
+	conn      *connection
+	// idle counts the fetches in a row that brought nothing although there is something.
+	idle int
 }
 
 // Fetched is one answer.
@@ -51,70 +53,85 @@ func NewFetcher(client *Client, topic string, partition int32, log logr.Logger) 
 
 // Close closes the connection.
 func (f *Fetcher) Close() {
-	if f.broker != nil {
-		_ = f.broker.Close()
-		f.broker = nil
+	if f.conn != nil {
+		f.conn.close()
+		f.conn = nil
 	}
 }
 
 // Fetch returns what lies at offset: about maxBytes of it, at least one batch however large, nothing if nothing came
-// within a second. It asks the new leader when the leader changes, and returns other errors after having forgotten the
-// connection; the caller waits and asks again. ErrOffsetOutOfRange comes with Start and Stable.
+// within a second. It follows the leader; after another error it looks for it anew, and the caller waits and asks again.
+// ErrOffsetOutOfRange comes with Start and Stable.
 func (f *Fetcher) Fetch(ctx context.Context, offset int64, maxBytes int) (*Fetched, error) {
-	if err := ctx.Err(); err != nil {
+	var block *sarama.FetchResponseBlock
+	err := whileChanging(ctx, func() (err error) {
+		block, err = f.fetch(ctx, offset, maxBytes, sarama.ReadCommitted)
+		return err
+	})
+	if errors.Is(err, sarama.ErrOffsetOutOfRange) {
+		return f.outOfRange(ctx, offset)
+	}
+	if err != nil {
 		return nil, err
 	}
-	if err := f.connect(); err != nil {
+	fetched, err := decodeBlock(block, offset)
+	if err != nil {
+		return nil, fmt.Errorf("read %s/%d at %d: %w", f.topic, f.partition, offset, err)
+	}
+	if fetched.Next > offset || fetched.Stable <= offset {
+		f.idle = 0
+		return fetched, nil
+	}
+	if f.idle++; f.idle > 1 {
+		fetched.Next, err = f.skipEmpty(ctx, offset)
+	}
+	return fetched, err
+}
+
+// fetch asks the leader. It forgets the connection after an error.
+func (f *Fetcher) fetch(ctx context.Context, offset int64, maxBytes int, isolation sarama.IsolationLevel) (
+	*sarama.FetchResponseBlock, error,
+) {
+	if err := f.connect(ctx); err != nil {
 		return nil, err
 	}
 	request := &sarama.FetchRequest{
 		Version: 11, MaxWaitTime: int32(fetchWait.Milliseconds()), MinBytes: 1, MaxBytes: int32(maxBytes),
-		Isolation: sarama.ReadCommitted, SessionEpoch: -1,
+		Isolation: isolation, SessionEpoch: -1,
 	}
 	request.AddBlock(f.topic, f.partition, offset, int32(maxBytes), -1)
-	response, err := f.broker.Fetch(request)
+	var block *sarama.FetchResponseBlock
+	err := f.conn.use(ctx, func(leader *sarama.Broker) error {
+		response, err := leader.Fetch(request)
+		if err != nil {
+			return err
+		}
+		if block = response.GetBlock(f.topic, f.partition); block == nil {
+			return sarama.ErrIncompleteResponse
+		}
+		if block.Err != sarama.ErrNoError {
+			return block.Err
+		}
+		return nil
+	})
 	if err != nil {
 		f.Close()
 		return nil, fmt.Errorf("fetch %s/%d at %d: %w", f.topic, f.partition, offset, err)
 	}
-	block := response.GetBlock(f.topic, f.partition)
-	if block == nil {
-		f.Close()
-		return nil, fmt.Errorf("fetch %s/%d at %d: %w", f.topic, f.partition, offset, sarama.ErrIncompleteResponse)
-	}
-	switch block.Err {
-	case sarama.ErrNoError:
-		return decodeBlock(block, offset)
-	case sarama.ErrOffsetOutOfRange:
-		return f.outOfRange(ctx, offset)
-	default:
-		f.Close()
-		return nil, fmt.Errorf("fetch %s/%d at %d: %w", f.topic, f.partition, offset, block.Err)
-	}
+	return block, nil
 }
 
-// connect opens a connection to the leader.
-func (f *Fetcher) connect() error {
-	if f.broker != nil {
+// connect makes sure that there is a connection to the leader.
+func (f *Fetcher) connect(ctx context.Context) error {
+	if f.conn != nil {
 		return nil
 	}
-	if err := f.client.sarama.RefreshMetadata(f.topic); err != nil {
-		return fmt.Errorf("find leader of %s/%d: %w", f.topic, f.partition, err)
-	}
-	leader, err := f.client.sarama.Leader(f.topic, f.partition)
+	address, _, err := f.client.leader(ctx, f.topic, f.partition)
 	if err != nil {
-		return fmt.Errorf("find leader of %s/%d: %w", f.topic, f.partition, err)
+		return err
 	}
-	broker := sarama.NewBroker(leader.Addr())
-	if err := broker.Open(f.client.sarama.Config()); err != nil {
-		return fmt.Errorf("connect to %s: %w", leader.Addr(), err)
-	}
-	if _, err := broker.Connected(); err != nil {
-		_ = broker.Close()
-		return fmt.Errorf("connect to %s: %w", leader.Addr(), err)
-	}
-	f.broker = broker
-	return nil
+	f.conn, err = f.client.dial(ctx, address)
+	return err
 }
 
 func (f *Fetcher) outOfRange(ctx context.Context, offset int64) (*Fetched, error) {
@@ -126,18 +143,33 @@ func (f *Fetcher) outOfRange(ctx context.Context, offset int64) (*Fetched, error
 		f.topic, f.partition, offset, ErrOffsetOutOfRange, start, end)
 }
 
-// Offsets returns the first offset of a partition's log and the one that its next record will have.
-func (c *Client) Offsets(ctx context.Context, topic string, partition int32) (start, end int64, err error) {
-	if err := ctx.Err(); err != nil {
-		return 0, 0, err
+// skipEmpty returns the offset of the next record from offset on, or offset if none comes. Compaction leaves batches
+// without records (the last one of each producer), which sarama drops from a fetched answer without a trace. Only its
+// own consumer knows where they end.
+func (f *Fetcher) skipEmpty(ctx context.Context, offset int64) (int64, error) {
+	consumer, err := sarama.NewConsumerFromClient(f.client.sarama)
+	if err != nil {
+		return offset, fmt.Errorf("pass empty batches: %w", err)
 	}
-	if start, err = c.sarama.GetOffset(topic, partition, sarama.OffsetOldest); err != nil {
-		return 0, 0, fmt.Errorf("get start of %s/%d: %w", topic, partition, err)
+	defer func() { _ = consumer.Close() }()
+	partition, err := consumer.ConsumePartition(f.topic, f.partition, offset)
+	if err != nil {
+		return offset, fmt.Errorf("pass empty batches of %s/%d at %d: %w", f.topic, f.partition, offset, err)
 	}
-	if end, err = c.sarama.GetOffset(topic, partition, sarama.OffsetNewest); err != nil {
-		return 0, 0, fmt.Errorf("get end of %s/%d: %w", topic, partition, err)
+	defer func() { _ = partition.Close() }()
+	timer := time.NewTimer(fetchWait)
+	defer timer.Stop()
+	select {
+	case message := <-partition.Messages():
+		f.idle = 0
+		return message.Offset, nil
+	case err := <-partition.Errors():
+		return offset, fmt.Errorf("pass empty batches of %s/%d at %d: %w", f.topic, f.partition, offset, err)
+	case <-timer.C:
+		return offset, nil
+	case <-ctx.Done():
+		return offset, ctx.Err()
 	}
-	return start, end, nil
 }
 
 // decodeBlock takes the committed records at offset and behind it.
@@ -152,7 +184,7 @@ func decodeBlock(block *sarama.FetchResponseBlock, offset int64) (*Fetched, erro
 		if batch.PartialTrailingRecord {
 			break
 		}
-		if !aborted.skips(batch) && !batch.Control {
+		if !aborted.skips(batch) {
 			out.add(batch, offset)
 		}
 		out.Next = max(out.Next, batch.LastOffset()+1)
@@ -162,6 +194,9 @@ func decodeBlock(block *sarama.FetchResponseBlock, offset int64) (*Fetched, erro
 
 // add takes the records of a batch from offset on.
 func (out *Fetched) add(batch *sarama.RecordBatch, offset int64) {
+	if out.Records == nil {
+		out.Records = make([]Record, 0, len(batch.Records))
+	}
 	for _, r := range batch.Records {
 		at := batch.FirstOffset + r.OffsetDelta
 		if at < offset {
@@ -182,73 +217,24 @@ type abortedProducers struct {
 	active  map[int64]bool
 }
 
-// skips tells whether the batch belongs to an aborted transaction. Batches have to be shown in order.
+// skips tells whether a batch holds no records for readers: it ends a transaction, or belongs to an aborted one.
+// Batches have to be shown in order.
 func (a *abortedProducers) skips(batch *sarama.RecordBatch) bool {
-	for i := 0; i < len(a.pending); {
-		if t := a.pending[i]; t.FirstOffset <= batch.LastOffset() {
-			if a.active == nil {
-				a.active = map[int64]bool{}
-			}
-			a.active[t.ProducerID] = true
-			a.pending = append(a.pending[:i:i], a.pending[i+1:]...)
+	waiting := a.pending[:0:0]
+	for _, t := range a.pending {
+		if t.FirstOffset > batch.LastOffset() {
+			waiting = append(waiting, t)
 			continue
 		}
-		i++
+		if a.active == nil {
+			a.active = map[int64]bool{}
+		}
+		a.active[t.ProducerID] = true
 	}
+	a.pending = waiting
 	if batch.Control {
 		delete(a.active, batch.ProducerID)
 		return true
 	}
 	return batch.IsTransactional && a.active[batch.ProducerID]
-}
-
-// ScanProducer reads a partition from offset to its end and returns the last sequence number that a producer wrote
-// there. It is for brokers that have forgotten the producer, and for those that don't tell (see LastSequence).
-func (c *Client) ScanProducer(ctx context.Context, topic string, partition int32, offset, producerID int64) (
-	sequence int32, found bool, err error,
-) {
-	start, end, err := c.Offsets(ctx, topic, partition)
-	if err != nil {
-		return 0, false, err
-	}
-	f := NewFetcher(c, topic, partition, c.log)
-	defer f.Close()
-	for at := max(offset, start); at < end; {
-		if err := f.connect(); err != nil {
-			return 0, false, err
-		}
-		request := &sarama.FetchRequest{Version: 11, MaxWaitTime: 100, MinBytes: 1, MaxBytes: 1 << 20, SessionEpoch: -1}
-		request.AddBlock(topic, partition, at, 1<<20, -1)
-		response, err := f.broker.Fetch(request)
-		if err != nil {
-			return 0, false, fmt.Errorf("scan %s/%d at %d: %w", topic, partition, at, err)
-		}
-		block := response.GetBlock(topic, partition)
-		if block == nil || block.Err != sarama.ErrNoError {
-			return 0, false, fmt.Errorf("scan %s/%d at %d: %w", topic, partition, at, blockError(block))
-		}
-		before := at
-		for _, set := range block.RecordsSet {
-			batch := set.RecordBatch
-			if batch == nil || batch.PartialTrailingRecord {
-				continue
-			}
-			if batch.ProducerID == producerID && !batch.Control {
-				sequence = int32((int64(batch.FirstSequence) + int64(batch.LastOffsetDelta)) & 0x7fffffff)
-				found = true
-			}
-			at = max(at, batch.LastOffset()+1)
-		}
-		if at == before {
-			return sequence, found, nil
-		}
-	}
-	return sequence, found, nil
-}
-
-func blockError(block *sarama.FetchResponseBlock) error {
-	if block == nil {
-		return sarama.ErrIncompleteResponse
-	}
-	return block.Err
 }

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -12,25 +13,33 @@ const (
 	backoffFirst = 100 * time.Millisecond
 	backoffMost  = 5 * time.Second
 	backoffLater = 15 * time.Second
+	// idleMost is how long an unused connection is kept, less than brokers do (connections.max.idle.ms, 10 minutes).
+	idleMost = 2 * time.Minute
 )
 
-// lane sends the batches of one partition. One goroutine owns it; only queue, waiting and status are shared.
+// lane sends the batches of one partition. One goroutine owns it; only queue and status are shared.
 type lane struct {
 	p         *Producer
 	partition int32
 	wake      chan struct{}
-	answers   chan *attempt
+	// answers has room for all attempts in flight: who delivers one is sarama's reader, which must never wait.
+	answers chan *attempt
 
-	// inFlight are the attempts without an acknowledgement, oldest first.
+	conn *connection
+	// proven is true once a batch was acknowledged on conn: then the leader knows the producer. One that does not, because
+	// it is new or was idle for longer than producer.id.expiration.ms, takes any sequence number to begin with. If the
+	// oldest batch were refused then, for a moment's lack of replicas, the next one in flight would be stored before it.
+	proven bool
+	// inFlight are the attempts of batches without an acknowledgement, oldest first.
 	inFlight []*attempt
 	unsent   []*Batch
 	// answered counts the attempts in flight that have an answer.
 	answered int
 	// failed is true once an attempt failed: nothing is sent until all in flight have an answer.
-	failed  bool
-	halted  error
-	backoff time.Duration
-	broker  *sarama.Broker
+	failed bool
+	// failures counts those since the last acknowledgement.
+	failures int
+	halted   error
 
 	mu     sync.Mutex
 	queue  []*Batch
@@ -47,8 +56,7 @@ type attempt struct {
 
 func newLane(p *Producer, partition int32) *lane {
 	return &lane{
-		p: p, partition: partition, wake: make(chan struct{}, 1), answers: make(chan *attempt, 2*MaxInFlight),
-		backoff: backoffFirst,
+		p: p, partition: partition, wake: make(chan struct{}, 1), answers: make(chan *attempt, MaxInFlight),
 	}
 }
 
@@ -69,27 +77,12 @@ func (l *lane) currentStatus() PartitionStatus {
 	return l.status
 }
 
-func (l *lane) setBlocked(err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.status.BlockedSince.IsZero() {
-		l.status.BlockedSince = time.Now()
-		l.p.log.Info("Partition takes no batches, trying again", "topic", l.p.topic, "partition", l.partition,
-			"reason", err.Error())
-	}
-	l.status.Err = err
-}
-
 // run sends until the producer is closed.
 func (l *lane) run() {
-	for {
-		l.take()
-		if !l.failed && l.halted == nil {
-			l.fill()
-		}
-		if l.halted != nil && !l.refuse() {
-			return
-		}
+	defer l.disconnect()
+	idle := time.NewTimer(idleMost)
+	defer idle.Stop()
+	for l.step() {
 		select {
 		case <-l.p.ctx.Done():
 			return
@@ -98,24 +91,42 @@ func (l *lane) run() {
 			if !l.answer(a) {
 				return
 			}
+		case <-idle.C:
+			if len(l.inFlight) == 0 {
+				l.disconnect()
+			}
 		}
+		idle.Reset(idleMost)
 	}
 }
 
-func (l *lane) take() {
+// step sends or refuses what waits; false when the producer was closed meanwhile.
+func (l *lane) step() bool {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.unsent = append(l.unsent, l.queue...)
 	clear(l.queue)
 	l.queue = l.queue[:0]
-}
-
-// fill sends what may be in flight.
-func (l *lane) fill() {
-	for len(l.unsent) > 0 && len(l.inFlight) < MaxInFlight && !l.failed {
+	l.mu.Unlock()
+	if l.halted != nil {
+		return l.refuse()
+	}
+	for len(l.unsent) > 0 && len(l.inFlight) < l.window() {
 		b := l.unsent[0]
 		l.unsent = l.unsent[1:]
 		l.send(b)
+	}
+	return true
+}
+
+// window is how many batches may be in flight now.
+func (l *lane) window() int {
+	switch {
+	case l.failed:
+		return 0
+	case l.proven:
+		return MaxInFlight
+	default:
+		return 1
 	}
 }
 
@@ -123,34 +134,28 @@ func (l *lane) fill() {
 func (l *lane) send(b *Batch) {
 	a := &attempt{batch: b}
 	l.inFlight = append(l.inFlight, a)
-	if l.broker == nil {
-		broker, err := l.p.client.sarama.Leader(l.p.topic, l.partition)
-		if err != nil {
-			l.reject(a, err)
-			return
-		}
-		l.broker = broker
+	err := l.connect()
+	if err == nil {
+		err = l.conn.use(l.p.ctx, func(leader *sarama.Broker) error {
+			return leader.AsyncProduce(l.p.request(b), func(response *sarama.ProduceResponse, err error) {
+				a.offset, a.err = l.outcome(response, err)
+				l.answers <- a
+			})
+		})
 	}
-	err := l.broker.AsyncProduce(l.p.request(b), func(response *sarama.ProduceResponse, err error) {
-		a.offset, a.err = outcome(response, err, l.p.topic, l.partition)
-		l.answers <- a // there is room: no more than MaxInFlight attempts are without an answer
-	})
 	if err != nil {
-		l.reject(a, err)
+		l.disconnect() // so that those in flight before it fail now
+		a.err = err
+		l.failed = true
+		l.answers <- a
 	}
 }
 
-func (l *lane) reject(a *attempt, err error) {
-	a.err = err
-	l.failed = true
-	l.answers <- a
-}
-
-func outcome(response *sarama.ProduceResponse, err error, topic string, partition int32) (int64, error) {
+func (l *lane) outcome(response *sarama.ProduceResponse, err error) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	block := response.GetBlock(topic, partition)
+	block := response.GetBlock(l.p.topic, l.partition)
 	if block == nil {
 		return 0, sarama.ErrIncompleteResponse
 	}
@@ -160,13 +165,34 @@ func outcome(response *sarama.ProduceResponse, err error, topic string, partitio
 	return block.Offset, nil
 }
 
+// connect makes sure that there is a connection to the leader.
+func (l *lane) connect() error {
+	if l.conn != nil {
+		return nil
+	}
+	address, id, err := l.p.client.leader(l.p.ctx, l.p.topic, l.partition)
+	if err != nil {
+		return err
+	}
+	if err := l.p.sameTopic(id); err != nil {
+		return err
+	}
+	l.conn, err = l.p.client.dial(l.p.ctx, address)
+	return err
+}
+
+func (l *lane) disconnect() {
+	if l.conn != nil {
+		l.conn.close()
+		l.conn, l.proven = nil, false
+	}
+}
+
 // answer takes the answer to an attempt; false when the producer was closed meanwhile.
 func (l *lane) answer(a *attempt) bool {
 	a.done = true
 	l.answered++
-	if a.err != nil {
-		l.failed = true
-	}
+	l.failed = l.failed || a.err != nil
 	for len(l.inFlight) > 0 && l.inFlight[0].done {
 		head := l.inFlight[0]
 		if head.err != nil {
@@ -178,10 +204,10 @@ func (l *lane) answer(a *attempt) bool {
 		}
 		l.inFlight = l.inFlight[1:]
 		l.answered--
+		l.working()
 		if !l.deliver(Result{Batch: head.batch, Offset: head.offset}) {
 			return false
 		}
-		l.working()
 	}
 	if len(l.inFlight) == 0 {
 		l.failed = false // what failed was a batch that the broker had
@@ -189,36 +215,11 @@ func (l *lane) answer(a *attempt) bool {
 	return true
 }
 
-func (l *lane) working() {
-	l.backoff = backoffFirst
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.status.Waiting--
-	if !l.status.BlockedSince.IsZero() {
-		l.p.log.Info("Partition takes batches again", "topic", l.p.topic, "partition", l.partition,
-			"after", time.Since(l.status.BlockedSince).Round(time.Millisecond))
-		l.status.BlockedSince, l.status.Err = time.Time{}, nil
-	}
-}
-
 // fail deals with the failure of the oldest batch once every attempt in flight has its answer: a later one may still
-// arrive at the broker, and what is sent again must come behind it.
+// arrive at the broker, and what is sent again must come behind it. It returns false when the producer was closed.
 func (l *lane) fail(verdict fate, err error) bool {
 	if l.answered < len(l.inFlight) {
 		return true
-	}
-	if verdict == hopeless {
-		l.halted = err
-		return true
-	}
-	l.setBlocked(err)
-	wait := l.backoff/2 + rand.N(l.backoff)
-	l.backoff = min(2*l.backoff, backoffMost)
-	if verdict == later {
-		wait = backoffLater
-	}
-	if !l.reconnect(err, wait) {
-		return false
 	}
 	batches := make([]*Batch, 0, len(l.inFlight)+len(l.unsent))
 	for _, a := range l.inFlight {
@@ -226,36 +227,70 @@ func (l *lane) fail(verdict fate, err error) bool {
 	}
 	l.unsent = append(batches, l.unsent...)
 	l.inFlight, l.answered, l.failed = nil, 0, false
-	l.fill()
-	return true
+	l.disconnect()
+	if verdict == hopeless {
+		l.halted = fmt.Errorf("%s/%d from sequence %d of producer %d on: %w",
+			l.p.topic, l.partition, batches[0].FirstSequence, batches[0].ProducerID, err)
+		return true
+	}
+	l.blocked(err)
+	return l.pause(verdict)
 }
 
-// reconnect waits and finds the leader again; false when the producer was closed meanwhile.
-func (l *lane) reconnect(err error, wait time.Duration) bool {
-	if _, answered := err.(sarama.KError); !answered && l.broker != nil {
-		_ = l.broker.Close() // a connection that failed stays unusable until it is closed
+// pause waits before another attempt; false when the producer was closed meanwhile.
+func (l *lane) pause(verdict fate) bool {
+	wait := min(backoffFirst<<min(l.failures-1, 8), backoffMost)
+	wait = wait/2 + rand.N(wait)
+	if verdict == later {
+		wait = backoffLater
 	}
-	l.broker = nil
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-l.p.ctx.Done():
 		return false
 	case <-timer.C:
+		return true
 	}
-	if err := l.p.client.sarama.RefreshMetadata(l.p.topic); err != nil {
-		l.setBlocked(err)
+}
+
+// blocked notes a failure. The first one is no news: leaders change, and idle connections are closed.
+func (l *lane) blocked(err error) {
+	l.failures++
+	if l.failures == 2 {
+		l.p.log.Info("Partition takes no batches, trying again", "topic", l.p.topic, "partition", l.partition,
+			"reason", err.Error())
 	}
-	return true
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.status.Err = err
+	if l.status.BlockedSince.IsZero() {
+		l.status.BlockedSince = time.Now()
+	}
+}
+
+// working notes an acknowledgement.
+func (l *lane) working() {
+	l.proven = l.conn != nil
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.status.Waiting--
+	if l.failures > 1 {
+		l.p.log.Info("Partition takes batches again", "topic", l.p.topic, "partition", l.partition,
+			"after", time.Since(l.status.BlockedSince).Round(time.Millisecond).String())
+	}
+	l.failures = 0
+	l.status.BlockedSince, l.status.Err = time.Time{}, nil
 }
 
 // refuse gives everything that waits the error that halted the lane; false when the producer was closed meanwhile.
 func (l *lane) refuse() bool {
 	batches := l.unsent
-	for i := len(l.inFlight) - 1; i >= 0; i-- {
-		batches = append([]*Batch{l.inFlight[i].batch}, batches...)
-	}
-	l.inFlight, l.unsent, l.answered = nil, nil, 0
+	l.unsent = nil
+	l.mu.Lock()
+	l.status.Waiting -= len(batches)
+	l.status.Err = l.halted
+	l.mu.Unlock()
 	for _, b := range batches {
 		if !l.deliver(Result{Batch: b, Offset: -1, Err: l.halted}) {
 			return false

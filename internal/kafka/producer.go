@@ -2,7 +2,7 @@ package kafka
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -14,37 +14,25 @@ import (
 // producer when they are sent again (KIP-98), so never more than these.
 const MaxInFlight = 5
 
-// Errors of a batch that is not worth sending again as it is. The partition takes no more batches after one.
-var (
-	// ErrOutOfOrder means that the broker's last sequence number of the producer is not the one before the batch.
-	ErrOutOfOrder = errors.New("sequence numbers do not continue those the broker has")
-	// ErrTooLarge means that the batch is above the topic's max.message.bytes.
-	ErrTooLarge = errors.New("batch is larger than the topic's max.message.bytes")
-	// ErrFenced means that a newer epoch of the producer id has written to the partition.
-	ErrFenced = errors.New("producer was fenced")
-	// ErrRefused means that the broker will never take the records as they are.
-	ErrRefused = errors.New("records are refused by the broker")
-	// ErrClosed means that the producer was closed before the batch was acknowledged.
-	ErrClosed = errors.New("producer is closed")
-)
-
 // ProducerConfig says how batches are sent.
 type ProducerConfig struct {
-	// Compression of the batches.
+	// Compression of the batches. Default None.
 	Compression Compression
-	// Timeout is how long the leader may wait for its followers. Default 20s, below the wait for the answer.
+	// Timeout is how long the leader may wait for its followers. Default two thirds of the client's RequestTimeout.
 	Timeout time.Duration
 }
 
-// Batch is one record batch with the sequence numbers it has for ever. Its records must not change until its Result.
+// Batch is one record batch with the sequence numbers it has for ever. It must not change until its Result.
 type Batch struct {
 	Partition     int32
 	ProducerID    int64
 	ProducerEpoch int16
+	// FirstSequence is that of the first record; the others follow it, with 0 after 2^31 - 1.
 	FirstSequence int32
 	// Time is the base of the records' TimestampDelta, MaxTime the latest record's time.
 	Time, MaxTime time.Time
-	Records       []*sarama.Record
+	// Records have an OffsetDelta of 0, 1, 2, ... There is at least one.
+	Records []*sarama.Record
 	// Opaque is the caller's.
 	Opaque any
 
@@ -56,7 +44,7 @@ type Result struct {
 	Batch *Batch
 	// Offset of the first record, -1 if the broker had the batch already and did not say.
 	Offset int64
-	// Err is nil if all in-sync replicas have the batch.
+	// Err is nil if all in-sync replicas have the batch. If not, it is one of the errors above that end a partition.
 	Err error
 }
 
@@ -70,8 +58,12 @@ type PartitionStatus struct {
 }
 
 // Producer sends sequenced batches straight to the partitions' leaders: in order per partition, up to MaxInFlight at
-// once, and again with the same sequences until they are acknowledged. Each partition has a goroutine of its own, so
-// that one that can't be reached does not hold up another.
+// once, and again with the same sequences until they are acknowledged.
+//
+// Each partition has a goroutine and a connection of its own, and each request carries one batch. A broker handles the
+// requests of a connection one after another, each until all replicas have it. So partitions that share a connection
+// wait for the slowest one; with connections of their own, one that can't be reached holds up no other. A connection
+// that is not used is closed, so there are no more than partitions that get lines.
 type Producer struct {
 	client  *Client
 	topic   string
@@ -83,8 +75,9 @@ type Producer struct {
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup
 
-	mu    sync.Mutex
-	lanes map[int32]*lane
+	mu      sync.Mutex
+	lanes   map[int32]*lane
+	topicID sarama.Uuid
 }
 
 // NewProducer returns a producer for one topic. Close ends it.
@@ -113,10 +106,10 @@ func (p *Producer) Send(b *Batch) {
 	l.enqueue(b)
 }
 
-// Results delivers one Result for each batch sent, in order per partition.
+// Results delivers one Result for each batch sent, in order per partition. Partitions wait while nobody receives.
 func (p *Producer) Results() <-chan Result { return p.results }
 
-// Close ends all sending. Batches that are not acknowledged get no Result.
+// Close ends all sending at once. Batches that are not acknowledged get no Result; they may have been stored or not.
 func (p *Producer) Close() {
 	p.cancel()
 	p.wg.Wait()
@@ -131,6 +124,20 @@ func (p *Producer) Status() map[int32]PartitionStatus {
 		out[partition] = l.currentStatus()
 	}
 	return out
+}
+
+// sameTopic refuses another topic of the same name than the one that was first sent to: its partitions would take
+// batches that the old one may have had.
+func (p *Producer) sameTopic(id sarama.Uuid) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.topicID == (sarama.Uuid{}) {
+		p.topicID = id
+	}
+	if id != p.topicID {
+		return fmt.Errorf("%w: its id was %s and is %s now", ErrTopicChanged, p.topicID, id)
+	}
+	return nil
 }
 
 // request returns what is sent for b. The batch is encoded and compressed once, however often it is sent.
@@ -157,39 +164,4 @@ func (p *Producer) request(b *Batch) *sarama.ProduceRequest {
 	}
 	request.AddBatch(p.topic, b.Partition, b.encoded)
 	return request
-}
-
-// fate is what a failed attempt means for its batch.
-type fate int
-
-const (
-	stored   fate = iota // the broker had it already
-	again                // worth sending again, soon
-	later                // worth sending again when someone has mended something
-	hopeless             // not worth sending again
-)
-
-// judge tells the fate of a batch whose attempt failed with err.
-func judge(err error) (fate, error) {
-	var code sarama.KError
-	if !errors.As(err, &code) {
-		return again, err // the connection broke: whether the batch is stored, sending it again will tell
-	}
-	switch code {
-	case sarama.ErrDuplicateSequenceNumber:
-		return stored, nil
-	case sarama.ErrOutOfOrderSequenceNumber, sarama.ErrUnknownProducerID:
-		return hopeless, errors.Join(ErrOutOfOrder, err)
-	case sarama.ErrMessageSizeTooLarge, sarama.ErrMessageSetSizeTooLarge:
-		return hopeless, errors.Join(ErrTooLarge, err)
-	case sarama.ErrInvalidProducerEpoch, sarama.ErrProducerFenced:
-		return hopeless, errors.Join(ErrFenced, err)
-	case sarama.ErrInvalidTimestamp, sarama.ErrInvalidRecord, sarama.ErrUnsupportedForMessageFormat:
-		return hopeless, errors.Join(ErrRefused, err)
-	case sarama.ErrTopicAuthorizationFailed, sarama.ErrClusterAuthorizationFailed, sarama.ErrPolicyViolation,
-		sarama.ErrInvalidTopic, sarama.ErrUnknownTopicOrPartition:
-		return later, err
-	default:
-		return again, err
-	}
 }

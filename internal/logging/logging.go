@@ -8,8 +8,8 @@ import (
 	"github.com/go-logr/logr"
 )
 
-// New returns a logger that writes to w what is at most as detailed as verbosity: 0 tells what happened, 1 and more tell
-// how. With json every line is one JSON object.
+// New returns a logger that writes to w what is at most as detailed as verbosity: 0 tells what happened, 1 and more
+// tell how. With json every line is one JSON object.
 func New(w io.Writer, verbosity int, json bool) logr.Logger {
 	options := &slog.HandlerOptions{Level: slog.Level(-verbosity), ReplaceAttr: plainLevel}
 	if json {

@@ -1,7 +1,7 @@
 package cli
 
 import (
-	"fmt"
+	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -20,9 +20,10 @@ func newAgent(log *logOptions) *cobra.Command {
 		Args:   noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var cfg agent.Config
-			if err := conf.Load(file, &cfg); err != nil {
+			if err := loadConfig(file, &cfg); err != nil {
 				return err
 			}
+			agent.LimitMemory()
 			agent.LimitMemory()
 			return agent.Run(cmd.Context(), cfg, log.logger(cmd.ErrOrStderr()))
 		},
@@ -41,7 +42,7 @@ func newSink(log *logOptions) *cobra.Command {
 		Args:   noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var cfg sink.Config
-			if err := conf.Load(file, &cfg); err != nil {
+			if err := loadConfig(file, &cfg); err != nil {
 				return err
 			}
 			sink.LimitMemory()
@@ -53,8 +54,13 @@ func newSink(log *logOptions) *cobra.Command {
 }
 
 func addConfig(cmd *cobra.Command, file *string, what string) {
-	cmd.Flags().StringVar(file, "config", "", fmt.Sprintf("path of the configuration, a JSON file with one %s", what))
-	if err := cmd.MarkFlagRequired("config"); err != nil {
-		panic(err) // only if there is no such flag
+	cmd.Flags().StringVar(file, "config", "", "path of the configuration, a JSON file with one "+what)
+}
+
+// loadConfig reads the file that --config names.
+func loadConfig(file string, cfg any) error {
+	if file == "" {
+		return misuse{errors.New("which configuration? Name its file with --config")}
 	}
+	return conf.Load(file, cfg)
 }

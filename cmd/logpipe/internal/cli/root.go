@@ -47,7 +47,7 @@ func Run(ctx context.Context, args []string, streams Streams) int {
 		return exitOK
 	}
 	if !errors.Is(err, errTold) {
-		fmt.Fprintf(streams.Err, "logpipe: %v\n", err)
+		_, _ = fmt.Fprintf(streams.Err, "logpipe: %v\n", err)
 	}
 	if wrong := (misuse{}); errors.As(err, &wrong) {
 		return exitMisused
@@ -78,8 +78,9 @@ func newRoot() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.PersistentFlags().IntVarP(&log.verbosity, "verbosity", "v", 0, "how much to log: 0 tells what happened, 1 tells how")
-	root.PersistentFlags().BoolVar(&log.json, "log-json", false, "log JSON objects instead of text")
+	flags := root.PersistentFlags()
+	flags.IntVarP(&log.verbosity, "verbosity", "v", 0, "how much to log: 0 tells what happened, 1 tells how")
+	flags.BoolVar(&log.json, "log-json", false, "log JSON objects instead of text")
 	root.AddCommand(newDemo(log), newValidate(), newRun(log), newAgent(log), newSink(log), newVersion())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return misuse{fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())}

@@ -23,9 +23,9 @@ func newRun(log *logOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run -f FILE...",
 		Short: "Run the resources of files in this process, without a cluster",
-		Long: `Run LogSources, Topics and HDFSSinks in this process until SIGINT or SIGTERM: topics are made in the Kafka they name,
-an agent runs per LogSource and a sink per HDFSSink. Secrets and ConfigMaps that they refer to belong into the files too.
-What fails is tried again and does not stop the others.
+		Long: `Run LogSources, Topics and HDFSSinks in this process until SIGINT or SIGTERM: topics are made in the Kafka they
+name, an agent runs per LogSource and a sink per HDFSSink. Secrets and ConfigMaps that they refer to belong into the
+files too. What fails is tried again and does not stop the others.
 
 Positions are kept below --state-dir: start again with the same one, and every line is still moved exactly once.
 
@@ -57,7 +57,8 @@ Exit codes: 0 after a signal and an end in good order, 1 for an error, 2 for a w
 	flags.BoolVar(&o.Embedded, "embedded", false, "bring a broker, and use a directory in place of HDFS")
 	flags.StringVar(&node.Name, "node", "", "name of this machine in keys and metadata (default its host name)")
 	flags.StringVar(&node.IP, "node-ip", "", "address of this machine, for partitionKey.subnet (default the one it uses)")
-	flags.StringToStringVar(&node.Labels, "node-label", nil, "label of this machine, NAME=VALUE; may be given several times")
+	flags.StringToStringVar(&node.Labels, "node-label", nil,
+		"label of this machine, NAME=VALUE; may be given several times")
 	return cmd
 }
 

@@ -18,8 +18,8 @@ func newVersion() *cobra.Command {
 			if !ok {
 				info = &debug.BuildInfo{}
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), describeBuild(info))
-			return nil
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), describeBuild(info))
+			return err
 		},
 	}
 }

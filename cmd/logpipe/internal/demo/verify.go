@@ -56,12 +56,8 @@ func (p *pipe) verify(ctx context.Context, report *Report) error {
 			return err
 		}
 	}
-	written := map[string]uint64{}
-	for _, w := range p.writers {
-		written[w.name] = w.written.Load()
-	}
-	report.Verdict = checker.Verdict(written)
-	return nil
+	report.Verdict = checker.Verdict(p.written())
+	return p.keepTruth()
 }
 
 // find lists the visible files below dir.
@@ -104,11 +100,11 @@ func readLines(files store.Store, name string, each func(line []byte)) error {
 			return fmt.Errorf("decompress %s: %w", name, err)
 		}
 	}
-	return CheckLines(in, name, each)
+	return eachLine(in, name, each)
 }
 
-// CheckLines calls each with every line of in.
-func CheckLines(in io.Reader, name string, each func(line []byte)) error {
+// eachLine calls each with every line of in.
+func eachLine(in io.Reader, name string, each func(line []byte)) error {
 	scanner := bufio.NewScanner(in)
 	scanner.Buffer(make([]byte, 64<<10), 16<<20)
 	for scanner.Scan() {

@@ -132,7 +132,7 @@ func parse(file string, data []byte) ([]*document, []Problem) {
 func split(data []byte) [][]byte {
 	var out [][]byte
 	start := 0
-	for i := 0; i < len(data); i++ {
+	for i := range data {
 		if (i == 0 || data[i-1] == '\n') && bytes.HasPrefix(data[i:], []byte("---")) && i > start {
 			out = append(out, data[start:i])
 			start = i

@@ -28,7 +28,8 @@ func TestLoadSeveralFiles(t *testing.T) {
 	single := write("source.yaml", parts[1])
 	write("more/topic.yml", parts[0])
 	write("more/notes.txt", "not: [yaml")
-	set, problems, err := Load(t.Context(), []string{single, filepath.Join(dir, "more"), Stdin}, strings.NewReader(parts[2]))
+	paths := []string{single, filepath.Join(dir, "more"), Stdin}
+	set, problems, err := Load(t.Context(), paths, strings.NewReader(parts[2]))
 	if err != nil || len(problems) > 0 {
 		t.Fatal(err, problems)
 	}
@@ -142,7 +143,7 @@ func TestDistance(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(minimal), "spec.inputs[0].files")
 	f.Add([]byte("a: &a {b: *a}\n---\n- x\n"), "a.b.b[3]")
-	f.Fuzz(func(t *testing.T, data []byte, field string) {
+	f.Fuzz(func(_ *testing.T, data []byte, field string) {
 		documents, _ := parse("f", data)
 		for _, d := range documents {
 			d.lineOf(field)

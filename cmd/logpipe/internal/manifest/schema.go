@@ -70,7 +70,8 @@ func loadSchemas() (map[string]*schema, error) {
 
 func compile(versioned *apiextensionsv1.JSONSchemaProps) (*schema, error) {
 	props := &apiextensions.JSONSchemaProps{}
-	if err := apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(versioned, props, nil); err != nil {
+	err := apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(versioned, props, nil)
+	if err != nil {
 		return nil, err
 	}
 	fields, err := structural.NewStructural(props)

@@ -24,7 +24,8 @@ func lock(dir string) (*os.File, error) {
 	}
 	_ = file.Close()
 	if errors.Is(err, unix.EWOULDBLOCK) {
-		return nil, fmt.Errorf("lock directory %s: another logpipe run uses it: stop that, or choose another --state-dir", dir)
+		return nil, fmt.Errorf("lock directory %s: another logpipe run uses it: stop that, "+
+			"or choose another --state-dir", dir)
 	}
 	return nil, fmt.Errorf("lock directory %s: %w", dir, err)
 }

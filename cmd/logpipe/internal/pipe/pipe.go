@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/logpipe/logpipe/agent"
 	"github.com/logpipe/logpipe/api/v1alpha1"
@@ -89,7 +88,10 @@ type pipe struct {
 
 // program is a running LogSource or HDFSSink.
 type program struct {
-	name string
+	name  string
+	topic *v1alpha1.Topic
+	// run runs it once, until it fails or the context is done.
+	run func(context.Context, *program) error
 	// describe tells how far it is. It is nil before the program has started.
 	describe func() string
 }
@@ -100,44 +102,46 @@ func (p *pipe) run(ctx context.Context) error {
 		p.topics[topic] = make(chan struct{})
 		wg.Go(func() { p.ensure(ctx, topic) })
 	}
-	for _, source := range p.set.Sources {
-		topic := p.set.Topic(source.Namespace, source.Spec.TopicRef.Name)
-		p.start(ctx, &wg, v1alpha1.KindLogSource, source, topic, func(ctx context.Context, at *program) error {
-			return p.runAgent(ctx, source, topic, at)
-		})
-	}
-	for _, s := range p.set.Sinks {
-		topic := p.set.Topic(s.Namespace, s.Spec.TopicRef.Name)
-		p.start(ctx, &wg, v1alpha1.KindHDFSSink, s, topic, func(ctx context.Context, at *program) error {
-			return p.runSink(ctx, s, topic, at)
+	p.programs = p.newPrograms()
+	for _, at := range p.programs {
+		wg.Go(func() {
+			select {
+			case <-p.topics[at.topic]:
+				p.supervise(ctx, at)
+			case <-ctx.Done():
+			}
 		})
 	}
 	wg.Go(func() { p.tell(ctx) })
 	wg.Wait()
+	p.tellOnce(time.Now())
 	return errors.Join(p.errs...)
 }
 
-// start runs a program as soon as its topic is there, and again when it fails.
-func (p *pipe) start(ctx context.Context, wg *sync.WaitGroup, kind string, object metav1.Object,
-	topic *v1alpha1.Topic, run func(context.Context, *program) error,
-) {
-	at := &program{name: kind + "/" + object.GetName()}
-	p.programs = append(p.programs, at)
-	wg.Go(func() {
-		select {
-		case <-p.topics[topic]:
-		case <-ctx.Done():
-			return
-		}
-		p.supervise(ctx, at, run)
-	})
+func (p *pipe) newPrograms() []*program {
+	var programs []*program
+	for _, source := range p.set.Sources {
+		programs = append(programs, &program{
+			name:  v1alpha1.KindLogSource + "/" + source.Name,
+			topic: p.set.Topic(source.Namespace, source.Spec.TopicRef.Name),
+			run:   func(ctx context.Context, at *program) error { return p.runAgent(ctx, source, at) },
+		})
+	}
+	for _, s := range p.set.Sinks {
+		programs = append(programs, &program{
+			name:  v1alpha1.KindHDFSSink + "/" + s.Name,
+			topic: p.set.Topic(s.Namespace, s.Spec.TopicRef.Name),
+			run:   func(ctx context.Context, at *program) error { return p.runSink(ctx, s, at) },
+		})
+	}
+	return programs
 }
 
 // supervise keeps a program running. Only an end that was asked for is reported.
-func (p *pipe) supervise(ctx context.Context, at *program, run func(context.Context, *program) error) {
+func (p *pipe) supervise(ctx context.Context, at *program) {
 	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
 		began := time.Now()
-		err := run(ctx, at)
+		err := at.run(ctx, at)
 		if ctx.Err() != nil {
 			if err != nil {
 				p.fail(fmt.Errorf("stop %s: %w", at.name, err))
@@ -160,8 +164,8 @@ func (p *pipe) fail(err error) {
 	p.errs = append(p.errs, err)
 }
 
-func (p *pipe) runAgent(ctx context.Context, source *v1alpha1.LogSource, topic *v1alpha1.Topic, at *program) error {
-	cfg := desired.AgentConfig(source, topic, desired.AgentOptions{
+func (p *pipe) runAgent(ctx context.Context, source *v1alpha1.LogSource, at *program) error {
+	cfg := desired.AgentConfig(source, at.topic, desired.AgentOptions{
 		StateDir:   filepath.Join(p.o.Dir, "agents", source.Namespace, source.Name),
 		SecretsDir: p.secrets.secretsDir(source.Namespace),
 		Node:       p.o.Node,
@@ -174,8 +178,8 @@ func (p *pipe) runAgent(ctx context.Context, source *v1alpha1.LogSource, topic *
 	return a.Run(ctx)
 }
 
-func (p *pipe) runSink(ctx context.Context, s *v1alpha1.HDFSSink, topic *v1alpha1.Topic, at *program) error {
-	cfg := desired.SinkConfig(s, topic, desired.SinkOptions{
+func (p *pipe) runSink(ctx context.Context, s *v1alpha1.HDFSSink, at *program) error {
+	cfg := desired.SinkConfig(s, at.topic, desired.SinkOptions{
 		SecretsDir:    p.secrets.secretsDir(s.Namespace),
 		ConfigMapsDir: p.secrets.configMapsDir(s.Namespace),
 	})
@@ -217,7 +221,8 @@ func (p *pipe) ensure(ctx context.Context, topic *v1alpha1.Topic) {
 func (p *pipe) tryEnsure(ctx context.Context, topic *v1alpha1.Topic) (kafka.TopicStatus, error) {
 	ctx, cancel := context.WithTimeout(ctx, topicTimeout)
 	defer cancel()
-	client, err := kafka.Connect(ctx, desired.KafkaConfig(&topic.Spec.Kafka, p.secrets.secretsDir(topic.Namespace)), p.o.Log)
+	cfg := desired.KafkaConfig(&topic.Spec.Kafka, p.secrets.secretsDir(topic.Namespace))
+	client, err := kafka.Connect(ctx, cfg, p.o.Log)
 	if err != nil {
 		return kafka.TopicStatus{}, err
 	}

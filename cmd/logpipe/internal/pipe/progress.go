@@ -9,7 +9,7 @@ import (
 	"github.com/logpipe/logpipe/sink"
 )
 
-// tell writes how far the programs are, every now and then and once at the end.
+// tell writes how far the programs are, every now and then.
 func (p *pipe) tell(ctx context.Context) {
 	ticker := time.NewTicker(p.o.Progress)
 	defer ticker.Stop()
@@ -31,12 +31,13 @@ func (p *pipe) tellOnce(now time.Time) {
 		if at.describe != nil {
 			state = at.describe()
 		}
-		fmt.Fprintf(p.o.Out, "%s %s: %s\n", now.Format(time.TimeOnly), at.name, state)
+		_, _ = fmt.Fprintf(p.o.Out, "%s %s: %s\n", now.Format(time.TimeOnly), at.name, state)
 	}
 }
 
 func describeAgent(s agent.Stats) string {
-	text := fmt.Sprintf("%d files, %d lines read, %d sent, %s behind", s.Files, s.Records, s.AckedRecords, size(s.LagBytes))
+	text := fmt.Sprintf("%d files, %d lines read, %d sent, %s behind",
+		s.Files, s.Records, s.AckedRecords, size(s.LagBytes))
 	if s.LostRecords > 0 || s.LostBytes > 0 {
 		text += fmt.Sprintf(", LOST %d lines, %s", s.LostRecords, size(s.LostBytes))
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/logpipe/logpipe/api/v1alpha1"
@@ -22,38 +23,48 @@ var hadoopFiles = []string{"core-site.xml", "hdfs-site.xml"}
 // checkRunnable returns what the API server would not mind and a pipe without Kubernetes can't do without.
 func checkRunnable(set *manifest.Set) error {
 	var errs []error
-	add := func(id, field, message string) { errs = append(errs, fmt.Errorf("%s: %s: %s", id, field, message)) }
-	needSecrets := func(id, namespace string, kafka *v1alpha1.KafkaSpec) {
-		if kafka == nil {
-			return
-		}
-		for _, need := range desired.KafkaSecretKeys(kafka) {
-			if secret := set.Secret(namespace, need.Secret); secret == nil || !hasKey(secret, need.Key) {
-				add(id, "spec.kafka", fmt.Sprintf("Secret/%s with key %s is not in the given files: add it", need.Secret, need.Key))
-			}
-		}
-	}
 	for _, topic := range set.Topics {
-		needSecrets("Topic/"+topic.Name, topic.Namespace, &topic.Spec.Kafka)
+		errs = append(errs, checkKafka(set, topic, v1alpha1.KindTopic, &topic.Spec.Kafka))
 	}
 	for _, source := range set.Sources {
-		needSecrets("LogSource/"+source.Name, source.Namespace, source.Spec.Kafka)
+		errs = append(errs, checkKafka(set, source, v1alpha1.KindLogSource, source.Spec.Kafka))
 		for i, input := range source.Spec.Inputs {
 			if input.Pods != nil && input.Pods.PodSelector != nil {
-				add("LogSource/"+source.Name, fmt.Sprintf("spec.inputs[%d].pods.podSelector", i),
-					"the labels of pods are known only in a cluster: select by namespace and container, or run it there")
+				errs = append(errs, fmt.Errorf("LogSource/%s: spec.inputs[%d].pods.podSelector: the labels of pods are known "+
+					"only in a cluster: select by namespace and container, or run it there", source.Name, i))
 			}
 		}
 	}
 	for _, sink := range set.Sinks {
-		needSecrets("HDFSSink/"+sink.Name, sink.Namespace, sink.Spec.Kafka)
-		if ref := sink.Spec.HDFS.ConfigMapRef; ref != nil {
-			for _, key := range hadoopFiles {
-				if m := set.ConfigMap(sink.Namespace, string(ref.Name)); m == nil || m.Data[key] == "" {
-					add("HDFSSink/"+sink.Name, "spec.hdfs.configMapRef",
-						fmt.Sprintf("ConfigMap/%s with key %s is not in the given files: add it", ref.Name, key))
-				}
-			}
+		errs = append(errs, checkKafka(set, sink, v1alpha1.KindHDFSSink, sink.Spec.Kafka), checkHadoop(set, sink))
+	}
+	return errors.Join(errs...)
+}
+
+func checkKafka(set *manifest.Set, object metav1.Object, kind string, kafka *v1alpha1.KafkaSpec) error {
+	if kafka == nil {
+		return nil
+	}
+	var errs []error
+	for _, need := range desired.KafkaSecretKeys(kafka) {
+		if secret := set.Secret(object.GetNamespace(), need.Secret); secret == nil || !hasKey(secret, need.Key) {
+			errs = append(errs, fmt.Errorf("%s/%s: spec.kafka: Secret/%s with key %s is not in the given files: add it",
+				kind, object.GetName(), need.Secret, need.Key))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func checkHadoop(set *manifest.Set, sink *v1alpha1.HDFSSink) error {
+	ref := sink.Spec.HDFS.ConfigMapRef
+	if ref == nil {
+		return nil
+	}
+	var errs []error
+	for _, key := range hadoopFiles {
+		if m := set.ConfigMap(sink.Namespace, string(ref.Name)); m == nil || m.Data[key] == "" {
+			errs = append(errs, fmt.Errorf("HDFSSink/%s: spec.hdfs.configMapRef: ConfigMap/%s with key %s is not in the "+
+				"given files: add it", sink.Name, ref.Name, key))
 		}
 	}
 	return errors.Join(errs...)

@@ -1,0 +1,77 @@
+package tail
+
+import (
+	"path"
+	"slices"
+)
+
+// adoptRotated finds the files that had a live name between two scans and were rotated away before the second.
+func (sc *scan) adoptRotated() {
+	for _, f := range sc.snapshot() {
+		if sc.live[f.source] != f || f.dormant || !f.verified || sc.isUndecided(f) {
+			continue
+		}
+		d := sc.dirs[path.Dir(f.source)]
+		if d == nil || d.round != sc.round || f.round == sc.round && f.path == f.source || f.adopted == d.version() {
+			continue
+		}
+		f.adopted = d.version()
+		sc.adoptBetween(f, d)
+	}
+}
+
+// adoptBetween makes files of those that had the live name of f after f, and were rotated away unseen. It returns the
+// newest of them, f itself if there is none.
+func (sc *scan) adoptBetween(f *File, d *directory) *File {
+	if d == nil {
+		return f
+	}
+	isNewest := sc.live[f.source] == f
+	last := f
+	for _, c := range sc.rotatedAfter(f, d) {
+		next := sc.admit(c, admission{source: f.source})
+		if next == nil {
+			sc.changes.Unsettled = true
+			break
+		}
+		next.previous, next.rotated = last, true
+		last = next
+	}
+	if isNewest {
+		sc.live[f.source] = last
+	}
+	return last
+}
+
+// rotatedAfter lists unknown files that were rotated away from the live name of f after f was, oldest first.
+func (sc *scan) rotatedAfter(f *File, d *directory) []candidate {
+	live := path.Base(f.source)
+	own, isRanked := rotationOf(live, path.Base(f.path))
+	isRanked = isRanked && f.round == sc.round
+	names := sc.names(d)
+	out := slices.DeleteFunc(slices.Clone(names), func(c candidate) bool {
+		name, ok := rotationOf(live, path.Base(c.path))
+		switch {
+		case !ok, c.stat.size == 0, sc.holder(c.stat) != nil, sc.aliases[c.stat.inode] != nil:
+			return true
+		case c.zipped() && (!sc.cfg.Compressed || hasPlainTwin(names, c)):
+			return true
+		case isRanked && !own.older(name):
+			return true
+		}
+		// A compressed file was made after the bytes in it were written.
+		return !isYounger(c.stat, f) || f.identity.Birth > 0 && c.stat.mtime < f.identity.Birth
+	})
+	slices.SortStableFunc(out, func(a, b candidate) int {
+		x, _ := rotationOf(live, path.Base(a.path))
+		y, _ := rotationOf(live, path.Base(b.path))
+		switch {
+		case x.older(y):
+			return -1
+		case y.older(x):
+			return 1
+		}
+		return 0
+	})
+	return out
+}
