@@ -162,6 +162,7 @@ func (a *Agent) welcome(found tail.Found) error {
 	f.Ref = uint32(ref)
 	s := a.newStream(f, from)
 	s.stored = state
+	s.isEnded, s.finished, s.ready = state.Finished, state.Finished, !state.Finished
 	if found.Before != nil {
 		if before := a.streams[journal.FileRef(found.Before.Ref)]; before != nil && !before.isEnded {
 			before.after, s.waiting, before.ready = s, true, true

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,6 +36,10 @@ func (s *Set) Scan() (Changes, error) {
 		}
 	}
 	unknown = s.placeReplaced(unknown, &changes)
+	s.present = map[string]bool{}
+	for _, c := range unknown {
+		s.present[c.path] = true
+	}
 	slices.SortFunc(unknown, func(a, b candidate) int { return s.compareNames(a.path, b.path) })
 	for _, c := range unknown {
 		s.welcome(c, &changes)
@@ -241,10 +246,13 @@ func (s *Set) copiedFrom(c candidate, f *File) bool {
 	return f.headMatches(fd) && (&File{position: f.position, mark: f.mark}).continues(before)
 }
 
-// sibling tells whether path is a rotated form of live by its name: app.log.1, app.log-20261123.
+// rotatedName splits the names that rotation makes: app.log.1, app.log-20261123, 0.log.20261123-061718.gz.
+var rotatedName = regexp.MustCompile(`^(.+?)[.\-_]\d[\dT:.\-_]*(?:\.gz)?$`)
+
+// sibling tells whether path is a rotated form of live by its name.
 func sibling(live, path string) bool {
-	rest, ok := strings.CutPrefix(path, live)
-	return ok && rest != "" && strings.ContainsAny(rest[:1], ".-_")
+	match := rotatedName.FindStringSubmatch(path)
+	return match != nil && match[1] == live
 }
 
 // welcome takes a file that no one knows. If another file had its name, or it is a rotated form of that name, it is read
@@ -280,24 +288,20 @@ func (s *Set) welcome(c candidate, changes *Changes) {
 		changes.Problems = append(changes.Problems, Problem{c.path, err})
 		return
 	}
-	if before != nil || name == c.path {
+	if before != nil || name == c.path || s.present[name] {
 		s.newest[name] = f
 	}
-	if s.cfg.StartAtEnd && s.first && !zipped {
+	if s.cfg.StartAtEnd && s.first {
 		s.skip(f)
 	}
 	changes.New = append(changes.New, Found{File: f, Before: before})
 }
 
-// nameOf returns the live name that path is a rotated form of, if a file had one, or path itself.
+// nameOf returns the live name that path is a rotated form of, if a file has or had it, or path itself.
 func (s *Set) nameOf(path string) string {
-	if s.newest[path] != nil {
-		return path
-	}
-	for i := len(path) - 1; i > 0 && path[i] != '/'; i-- {
-		if strings.IndexByte(".-_", path[i]) >= 0 && s.newest[path[:i]] != nil {
-			return path[:i]
-		}
+	match := rotatedName.FindStringSubmatch(path)
+	if match != nil && (s.newest[match[1]] != nil || s.present[match[1]]) {
+		return match[1]
 	}
 	return path
 }
@@ -347,8 +351,12 @@ func (s *Set) create(c candidate, name string) (*File, error) {
 	return f, nil
 }
 
-// skip moves a file's position behind its last whole line.
+// skip moves a file's position behind its last whole line. A compressed one can have no other: it is done with.
 func (s *Set) skip(f *File) {
+	if f.gzip {
+		f.Finish()
+		return
+	}
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := f.Read(buf)

@@ -83,11 +83,13 @@ type Set struct {
 	byInode map[uint64][]*File
 	// newest is the last file that had a name, by name.
 	newest map[string]*File
-	first  bool
-	scans  uint64
-	rescan bool
-	roots  []string
-	watch  *watcher
+	// present are the names of the unknown files of the Scan at hand.
+	present map[string]bool
+	first   bool
+	scans   uint64
+	rescan  bool
+	roots   []string
+	watch   *watcher
 	// lostCache counts bytes that a power cut took from files after they were read.
 	lostCache int64
 }

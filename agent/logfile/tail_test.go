@@ -340,6 +340,13 @@ func TestRotation(t *testing.T) {
 			read()
 			l.append("app.log.1", "end")
 		}, want: lines(0, 20) + "no newline, end"},
+		"rotated files that are there at first are read first, from old to new": {change: wide, act: func(l *lab, read func()) {
+			l.append("app.log.10", lines(0, 10))
+			l.append("app.log.9", lines(10, 20))
+			l.gz("app.log.2.gz", []byte(lines(20, 30)))
+			l.append("app.log.1", lines(30, 40))
+			l.append("app.log", lines(40, 60))
+		}},
 		"a hard link is the same file": {change: wide, act: func(l *lab, read func()) {
 			l.append("app.log", lines(0, 60))
 			l.check(os.Link(l.path("app.log"), l.path("app.log.link")))

@@ -57,7 +57,7 @@ func (sc *scan) isPutOff(c candidate) bool {
 		return true
 	case sc.live[c.path] == nil && sc.ignoresAge(c.path, age):
 		return true
-	case sc.live[c.path] != nil && sc.isUndecided(sc.live[c.path]):
+	case sc.isUndecided(sc.live[c.path]), sc.isUndecided(sc.newestOf(c.path)):
 		sc.changes.Unsettled = true // the one before it may turn up
 		return true
 	}

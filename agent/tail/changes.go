@@ -19,9 +19,15 @@ type Changes struct {
 	// Skipped is the number of files not read because there are Config.MaxFiles already.
 	Skipped int
 	// Directories are those to watch, if they are others than at the scan before; nil if not.
-	Directories []string
+	Directories []Directory
 	// Unsettled says that something was in motion: scan again soon.
 	Unsettled bool
+}
+
+// Directory is a directory to watch. One that was removed and made again is another.
+type Directory struct {
+	Path  string
+	inode inode
 }
 
 // EndReason says why no more can be read of a file.

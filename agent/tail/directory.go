@@ -106,7 +106,8 @@ func (sc *scan) refresh(d *directory) {
 	case isGone(err):
 		// A root that is gone may be a volume that is not mounted now: that says nothing about its files.
 		d.failed = d.path == d.root
-		d.files, d.odd, d.subs, d.settled = nil, nil, nil, false
+		sc.dirsChanged = sc.dirsChanged || d.inode != inode{}
+		d.files, d.odd, d.subs, d.settled, d.inode = nil, nil, nil, false, inode{}
 		d.number++
 		return
 	case err != nil:

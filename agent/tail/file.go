@@ -127,10 +127,15 @@ func (f *File) read(buf []byte) (int, error) {
 		return 0, err
 	}
 	f.size = max(f.size, f.mark.Offset+int64(n))
-	if f.head.Bytes < HeadBytes && !f.zipped {
+	if f.needsHead() {
 		err = f.growHead()
 	}
 	return n, err
+}
+
+// needsHead tells whether the head is to be read: it can grow, or no mark tells yet that the file was refilled.
+func (f *File) needsHead() bool {
+	return !f.reader.opened.zipped && (f.head.Bytes < HeadBytes || f.mark.Offset == 0)
 }
 
 // partial is the outcome of reading a compressed file that ends too early: if it is still being written there will be

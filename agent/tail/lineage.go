@@ -27,6 +27,7 @@ func (sc *scan) adoptBetween(f *File, d *directory) *File {
 		return f
 	}
 	isNewest := sc.live[f.source] == f
+	following := slices.IndexFunc(sc.files, func(other *File) bool { return other.previous == f })
 	last := f
 	for _, c := range sc.rotatedAfter(f, d) {
 		next := sc.admit(c, admission{source: f.source})
@@ -37,6 +38,9 @@ func (sc *scan) adoptBetween(f *File, d *directory) *File {
 		next.previous, next.rotated = last, true
 		last = next
 	}
+	if following >= 0 {
+		sc.files[following].previous = last // admit only appends
+	}
 	if isNewest {
 		sc.live[f.source] = last
 	}
@@ -46,8 +50,7 @@ func (sc *scan) adoptBetween(f *File, d *directory) *File {
 // rotatedAfter lists unknown files that were rotated away from the live name of f after f was, oldest first.
 func (sc *scan) rotatedAfter(f *File, d *directory) []candidate {
 	live := path.Base(f.source)
-	own, isRanked := rotationOf(live, path.Base(f.path))
-	isRanked = isRanked && f.round == sc.round
+	fits := sc.bounds(f)
 	names := sc.names(d)
 	out := slices.DeleteFunc(slices.Clone(names), func(c candidate) bool {
 		name, ok := rotationOf(live, path.Base(c.path))
@@ -56,11 +59,13 @@ func (sc *scan) rotatedAfter(f *File, d *directory) []candidate {
 			return true
 		case c.zipped() && (!sc.cfg.Compressed || hasPlainTwin(names, c)):
 			return true
-		case isRanked && !own.older(name):
+		case !fits(name):
 			return true
 		}
-		// A compressed file was made after the bytes in it were written.
-		return !isYounger(c.stat, f) || f.identity.Birth > 0 && c.stat.mtime < f.identity.Birth
+		if !isYounger(c.stat, f) || f.identity.Birth > 0 && c.stat.mtime < f.identity.Birth {
+			return true // a compressed file, too, was made after the bytes in it were written
+		}
+		return !c.zipped() && sc.isAlias(c)
 	})
 	slices.SortStableFunc(out, func(a, b candidate) int {
 		x, _ := rotationOf(live, path.Base(a.path))
@@ -74,4 +79,27 @@ func (sc *scan) rotatedAfter(f *File, d *directory) []candidate {
 		return 0
 	})
 	return out
+}
+
+// bounds returns a function that tells whether a name lies between those of the files before and after f.
+func (sc *scan) bounds(f *File) func(rotation) bool {
+	live := path.Base(f.source)
+	var before, after []rotation
+	for _, other := range sc.files {
+		if other.source != f.source || other.round != sc.round || other.ref == 0 && other != f {
+			continue
+		}
+		name, ok := rotationOf(live, path.Base(other.path))
+		switch {
+		case !ok:
+		case other == f || other.ref < f.ref:
+			before = append(before, name)
+		default:
+			after = append(after, name)
+		}
+	}
+	return func(name rotation) bool {
+		return !slices.ContainsFunc(before, func(r rotation) bool { return !r.older(name) }) &&
+			!slices.ContainsFunc(after, func(r rotation) bool { return !name.older(r) })
+	}
 }

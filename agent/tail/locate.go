@@ -208,9 +208,10 @@ func (sc *scan) judgeClosed(f *File) {
 	if f.verified {
 		unread = f.Lag()
 	}
-	if d := sc.dirs[path.Dir(f.path)]; d != nil && sc.live[f.source] == f {
-		if last := sc.adoptBetween(f, d); last != f && f.head.Bytes == 0 {
-			unread = 0 // it was empty: the first of those adopted may well be it
+	wasEmpty := f.head.Bytes == 0 && f.Position() == 0
+	if sc.live[f.source] == f || wasEmpty {
+		if last := sc.adoptBetween(f, sc.dirs[path.Dir(f.path)]); last != f && wasEmpty {
+			unread = 0 // the first of those adopted may well be it
 		}
 	}
 	if f.finished || unread == 0 {
@@ -250,7 +251,7 @@ func (sc *scan) forget(f *File) {
 }
 
 // isUndecided tells whether f is missing, and may yet be found by the next scan.
-func (sc *scan) isUndecided(f *File) bool { return f.round != sc.round && !f.gone && !f.dormant }
+func (sc *scan) isUndecided(f *File) bool { return f != nil && f.round != sc.round && !f.gone && !f.dormant }
 
 func hasPlainTwin(names []candidate, c candidate) bool {
 	plain, ok := strings.CutSuffix(c.path, gzipSuffix)

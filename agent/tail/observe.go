@@ -61,8 +61,7 @@ func (sc *scan) observeOpen(f *File) {
 }
 
 func (sc *scan) observePlain(f *File, st stat) {
-	before := f.size
-	defer func() { f.before = before }()
+	f.before = f.size
 	if st.size == f.size && st.mtime == f.mtime && !f.retry {
 		return
 	}
@@ -92,8 +91,13 @@ func (sc *scan) observePlain(f *File, st stat) {
 
 // hold opens a file that has unread bytes, so that they can be read even when it is deleted.
 func (sc *scan) hold(f *File, st stat) {
-	switch err := f.attach(); {
+	err := f.attach()
+	if err == nil && f.needsHead() {
+		err = f.growHead()
+	}
+	switch {
 	case errors.Is(err, ErrReplaced):
+		f.size = max(f.before, f.Position())
 		sc.restart(f, st, 0)
 	case errors.Is(err, ErrMoved):
 		f.retry, sc.changes.Unsettled = true, true
@@ -112,6 +116,9 @@ func (sc *scan) probe(f *File) {
 		return
 	}
 	_, err := f.reader.content.read(nil, f.reader.before(), f.Position())
+	if f.needsHead() && !errors.Is(err, ErrReplaced) {
+		err = f.growHead()
+	}
 	if !errors.Is(err, ErrReplaced) {
 		return
 	}

@@ -245,10 +245,12 @@ func (sc *scan) report() {
 		}
 	}
 	if sc.dirsChanged {
-		for name := range sc.dirs {
-			sc.changes.Directories = append(sc.changes.Directories, name)
+		sc.changes.Directories = []Directory{}
+		for name, d := range sc.dirs {
+			if d.inode != (inode{}) {
+				sc.changes.Directories = append(sc.changes.Directories, Directory{Path: name, inode: d.inode})
+			}
 		}
-		slices.Sort(sc.changes.Directories)
 		sc.dirsChanged = false
 	}
 }

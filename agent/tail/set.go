@@ -174,6 +174,21 @@ func (s *Set) rootOf(name string) string {
 
 // liveOf returns the file in place under the live name that name is a rotation of, nil if there is none.
 func (s *Set) liveOf(name string) *File {
+	return rotatedFrom(name, func(live string) *File {
+		if f := s.byPath[live]; f != nil && f.round == s.round && !f.zipped {
+			return f
+		}
+		return nil
+	})
+}
+
+// newestOf returns the newest file that had the live name which name is a rotation of, nil if there is none.
+func (s *Set) newestOf(name string) *File {
+	return rotatedFrom(name, func(live string) *File { return s.live[live] })
+}
+
+// rotatedFrom returns the first file that is found for a live name which name is a rotation of.
+func rotatedFrom(name string, find func(live string) *File) *File {
 	dir, base := path.Split(name)
 	extension := path.Ext(strings.TrimSuffix(base, gzipSuffix))
 	for i := 1; i < len(base); i++ {
@@ -184,7 +199,7 @@ func (s *Set) liveOf(name string) *File {
 			if _, ok := rotationOf(live, base); !ok {
 				continue
 			}
-			if f := s.byPath[dir+live]; f != nil && f.round == s.round && !f.zipped {
+			if f := find(dir + live); f != nil {
 				return f
 			}
 		}

@@ -344,7 +344,6 @@ func TestUpdatedTellsOfRenamedFilesAndLongerHeads(t *testing.T) {
 	w.start()
 	w.step()
 	w.append("app.log", "two\n")
-	w.step()
 	if c := w.scan(); len(c.Updated) != 1 || c.Updated[0].State(Mark{}).Head != headOf([]byte("one\ntwo\n")) {
 		t.Errorf("updated %v after the head grew", c.Updated)
 	}

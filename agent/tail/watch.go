@@ -16,6 +16,8 @@ const maxWritten = 4096
 type Watcher struct {
 	events *fsnotify.Watcher
 	wake   chan struct{}
+	// dirs belong to the goroutine that calls Watch.
+	dirs map[Directory]bool
 
 	mu      sync.Mutex
 	written map[string]bool
@@ -39,29 +41,29 @@ func (w *Watcher) Wake() <-chan struct{} { return w.wake }
 
 // Watch replaces the directories that are watched by Changes.Directories; nil leaves them as they are. What can't be
 // watched, because the kernel allows no more, is left to scans, and told in the error.
-func (w *Watcher) Watch(dirs []string) error {
+func (w *Watcher) Watch(dirs []Directory) error {
 	if dirs == nil {
 		return nil
 	}
-	old := map[string]bool{} // asked for, because a directory that is removed takes its watch with it
-	for _, dir := range w.events.WatchList() {
-		old[dir] = true
-	}
+	now, paths := make(map[Directory]bool, len(dirs)), make(map[string]bool, len(dirs))
 	var failed error
 	for _, dir := range dirs {
-		if old[dir] {
-			delete(old, dir)
-			continue
+		paths[dir.Path] = true
+		if !w.dirs[dir] {
+			if err := w.events.Add(dir.Path); err != nil {
+				failed = fmt.Errorf("watch %s: %w", dir.Path, err)
+				continue
+			}
+			w.note("") // what came into it between the scan and now
 		}
-		if err := w.events.Add(dir); err != nil {
-			failed = fmt.Errorf("watch %s: %w", dir, err)
-			continue
+		now[dir] = true
+	}
+	for dir := range w.dirs {
+		if !paths[dir.Path] {
+			_ = w.events.Remove(dir.Path) // most often it is gone
 		}
-		w.note("") // what came into it between the scan and now
 	}
-	for dir := range old {
-		_ = w.events.Remove(dir) // most often it is gone
-	}
+	w.dirs = now
 	return failed
 }
 

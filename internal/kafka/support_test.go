@@ -77,7 +77,7 @@ func (f *fixture) producerID() int64 {
 
 // batchOf makes a batch of n records whose values tell their sequence numbers.
 func batchOf(partition int32, producerID int64, first int32, n int) *kafka.Batch {
-	now := time.UnixMilli(1_700_000_000_000)
+	now := time.UnixMilli(time.Now().UnixMilli())
 	b := &kafka.Batch{
 		Partition: partition, ProducerID: producerID, FirstSequence: first, Time: now, MaxTime: now,
 	}

@@ -44,10 +44,7 @@ func newPipe(ctx context.Context, o *Options) (_ *pipe, err error) {
 			p.close()
 		}
 	}()
-	if err := p.connect(); err != nil {
-		return nil, err
-	}
-	if err := p.createTopic(ctx); err != nil {
+	if err := p.connect(ctx); err != nil {
 		return nil, err
 	}
 	if err := p.newWriters(); err != nil {
@@ -66,7 +63,8 @@ func newPipe(ctx context.Context, o *Options) (_ *pipe, err error) {
 	return p, nil
 }
 
-func (p *pipe) connect() error {
+// connect starts the broker if there is none, creates the topic and connects to watch it.
+func (p *pipe) connect(ctx context.Context) error {
 	brokers := p.o.Kafka
 	if len(brokers) == 0 {
 		cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
@@ -77,12 +75,18 @@ func (p *pipe) connect() error {
 	}
 	p.kafka = kafka.Config{BootstrapServers: brokers, ClientID: "logpipe-demo"}
 	p.kafka.Default()
+	if err := p.createTopic(ctx); err != nil {
+		return err
+	}
 	config, err := p.kafka.Sarama()
 	if err != nil {
 		return fmt.Errorf("configure Kafka: %w", err)
 	}
 	if p.client, err = sarama.NewClient(brokers, config); err != nil {
 		return fmt.Errorf("connect to Kafka at %v: %w", brokers, err)
+	}
+	if err := p.client.RefreshMetadata(p.topic); err != nil {
+		return fmt.Errorf("look at topic %s: %w", p.topic, err)
 	}
 	if p.admin, err = sarama.NewClusterAdminFromClient(p.client); err != nil {
 		return fmt.Errorf("open Kafka's admin interface: %w", err)
@@ -98,7 +102,7 @@ func (p *pipe) createTopic(ctx context.Context) error {
 	}
 	defer client.Close()
 	spec := kafka.TopicSpec{Name: p.topic, Partitions: p.o.Partitions, ReplicationFactor: 1}
-	if len(p.client.Brokers()) >= 3 {
+	if len(p.kafka.BootstrapServers) >= 3 {
 		spec.ReplicationFactor = 3
 		spec.Config = map[string]string{"min.insync.replicas": "2"}
 	}

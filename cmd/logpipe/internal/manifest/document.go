@@ -248,7 +248,7 @@ func step(node *goyaml.Node, field string) (child *goyaml.Node, line int, rest s
 		name := node.Content[i].Value
 		for _, form := range []string{name, "[" + name + "]"} {
 			tail, ok := strings.CutPrefix(field, form)
-			if ok && len(form) > best && (tail == "" || tail[0] == '.' || tail[0] == '[') {
+			if ok && form != "" && len(form) > best && (tail == "" || tail[0] == '.' || tail[0] == '[') {
 				best, child, line, rest = len(form), node.Content[i+1], node.Content[i].Line, tail
 			}
 		}

@@ -39,7 +39,7 @@ func child(object map[string]any, path string) (value any, rest string) {
 	for name, entry := range object {
 		for _, form := range []string{name, "[" + name + "]"} {
 			tail, ok := strings.CutPrefix(path, form)
-			if ok && len(form) > best && (tail == "" || tail[0] == '.' || tail[0] == '[') {
+			if ok && form != "" && len(form) > best && (tail == "" || tail[0] == '.' || tail[0] == '[') {
 				best, value, rest = len(form), entry, tail
 			}
 		}
