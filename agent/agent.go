@@ -215,16 +215,15 @@ func (a *Agent) connect(ctx context.Context) error {
 	}
 	topic, err := client.Topic(ctx, a.cfg.Topic)
 	if err != nil {
-		client.Close()
-		return err
+		return errors.Join(err, client.Close())
 	}
 	a.client, a.topic, a.topicAt = client, topic, time.Now().Add(topicInterval)
 	for key, partitions := range a.cfg.Assignment {
 		for _, p := range partitions {
 			if p >= topic.Partitions {
-				client.Close()
-				return fmt.Errorf("assignment[%s]: partition %d does not exist: topic %s has %d partitions",
+				err := fmt.Errorf("assignment[%s]: partition %d does not exist: topic %s has %d partitions",
 					key, p, topic.Name, topic.Partitions)
+				return errors.Join(err, client.Close())
 			}
 		}
 	}

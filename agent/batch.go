@@ -2,6 +2,7 @@ package agent
 
 import (
 	"hash/crc32"
+	"slices"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -97,12 +98,9 @@ func (b *openBatch) extend(e *entry) {
 }
 
 func (b *openBatch) touch(s *stream) {
-	for _, known := range b.streams {
-		if known == s {
-			return
-		}
+	if !slices.Contains(b.streams, s) {
+		b.streams = append(b.streams, s)
 	}
-	b.streams = append(b.streams, s)
 }
 
 // keep copies value to the side.

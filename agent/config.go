@@ -25,13 +25,13 @@ type Config struct {
 	// Compressed also reads rotated files that were compressed before they were read to the end. Default true.
 	Compressed *bool `json:"compressed,omitempty"`
 	// Decode says how bytes become records.
-	Decode decode.Config `json:"decode,omitempty"`
+	Decode decode.Config `json:"decode,omitzero"`
 	// Metadata says what is told of a record's origin, and how.
-	Metadata Metadata `json:"metadata,omitempty"`
+	Metadata Metadata `json:"metadata,omitzero"`
 	// Batch bounds a record batch.
-	Batch Batch `json:"batch,omitempty"`
+	Batch Batch `json:"batch,omitzero"`
 	// PartitionKey chooses the key whose murmur2 hash is the partition.
-	PartitionKey PartitionKey `json:"partitionKey,omitempty"`
+	PartitionKey PartitionKey `json:"partitionKey,omitzero"`
 	// Assignment lists the partitions a key may use, instead of hashing it over all of them.
 	Assignment map[string][]int32 `json:"assignment,omitempty"`
 	// Compression of the batches: None, Gzip, Snappy, Lz4 or Zstd. Default Lz4.
@@ -45,7 +45,7 @@ type Config struct {
 	// Listen is the address of /metrics, /healthz and /readyz; empty serves nothing.
 	Listen string `json:"listen,omitempty"`
 	// Node describes the machine the agent runs on; the manager fills it from the Kubernetes node.
-	Node Node `json:"node,omitempty"`
+	Node Node `json:"node,omitzero"`
 	// PodFactsFile is a JSON file with the labels of pods by UID, kept up to date by the manager: an agent has no API
 	// token. It is read again when it changes.
 	PodFactsFile string `json:"podFactsFile,omitempty"`

@@ -209,7 +209,7 @@ func (a *Agent) reportAll(problems []tail.Problem) {
 // poll makes streams ready that may have something to read, and completes records that have waited long enough.
 func (a *Agent) poll(now time.Time) (active bool, err error) {
 	for _, s := range a.order {
-		if s.ready {
+		if s.ready || s.waiting {
 			continue
 		}
 		if s.isEnded {
@@ -218,24 +218,30 @@ func (a *Agent) poll(now time.Time) (active bool, err error) {
 			}
 			continue
 		}
-		if s.waiting {
-			continue
-		}
 		if now.Sub(s.readAt) < activeFor {
 			s.ready, active = true, true
 		} else if !a.files.WatchFile(s.file) {
 			s.ready, s.readAt = true, now
 		}
-		if m := a.cfg.Decode.Multiline; m != nil && s.dec.Pending() > 0 && !s.feed.active {
-			active = true
-			if now.Sub(s.grewAt) >= m.Timeout.Std() {
-				if err := a.flush(s, nil, false, now); err != nil {
-					return active, err
-				}
-			}
+		held, err := a.pollHeld(s, now)
+		if err != nil {
+			return active, err
 		}
+		active = active || held
 	}
 	return active, nil
+}
+
+// pollHeld completes a multi-line record that no line followed for long enough; it reports whether there is one.
+func (a *Agent) pollHeld(s *stream, now time.Time) (bool, error) {
+	m := a.cfg.Decode.Multiline
+	if m == nil || s.feed.active || s.dec.Pending() == 0 {
+		return false, nil
+	}
+	if now.Sub(s.grewAt) < m.Timeout.Std() {
+		return true, nil
+	}
+	return true, a.flush(s, nil, false, now)
 }
 
 // keepHouse brings the journal up to date with what needs no batch, and lets go of files that are done with.

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// limiter delays the reading of a file once it is ahead of its rate. It never drops: what is not read stays in the file.
+// limiter delays the reading of a file once it is ahead of its rate. What is not read stays in the file.
 type limiter struct {
 	bytes, records *rate.Limiter
 }

@@ -5,7 +5,7 @@ import (
 	"runtime/debug"
 )
 
-// gcPercent trades some CPU for memory: what an agent allocates is mostly batches on their way, large and short-lived.
+// gcPercent trades some CPU for memory: what an agent allocates is mostly batches, large and short-lived.
 const gcPercent = 40
 
 // LimitMemory has the garbage collector keep the process small, unless GOGC or GOMEMLIMIT say otherwise. It is for main.

@@ -95,7 +95,7 @@ func (d *describer) describe(rec *decode.Record) []*sarama.RecordHeader {
 	if d.envelope || len(d.perRecord) == 0 {
 		return d.headers
 	}
-	return headers(d.headers[:len(d.headers):len(d.headers)], d.varying(rec))
+	return headers(slices.Clip(d.headers), d.varying(rec))
 }
 
 // appendEnvelope appends the JSON object that holds rec and its origin.

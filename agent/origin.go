@@ -128,16 +128,16 @@ type origins struct {
 	facts *podFacts
 }
 
-// input returns the pods input that file belongs to, with what its path says, or nil for a plain file.
-func (o *origins) input(file string) (*PodsInput, *podLog) {
+// pod returns what the path of a container's log says, or nil for any other file.
+func (o *origins) pod(file string) *podLog {
 	for i := range o.cfg.Inputs {
 		if pods := o.cfg.Inputs[i].Pods; pods != nil {
 			if pod, ok := parsePodLog(pods.Root, file); ok && pods.selects(pod, o.facts) {
-				return pods, &pod
+				return &pod
 			}
 		}
 	}
-	return nil, nil
+	return nil
 }
 
 // accepts tells whether a file that matches the patterns is to be read: any plain file, and the containers selected.
@@ -147,13 +147,12 @@ func (o *origins) accepts(file string) bool {
 			return true
 		}
 	}
-	_, pod := o.input(file)
-	return pod != nil
+	return o.pod(file) != nil
 }
 
 func (o *origins) resolve(file string) origin {
 	out := origin{Path: file}
-	_, out.Pod = o.input(file)
+	out.Pod = o.pod(file)
 	out.Key = o.key(file, out.Pod)
 	if out.Pod == nil {
 		return out

@@ -123,11 +123,12 @@ func (a *Agent) drain(s *stream, now time.Time) (progress bool, err error) {
 		}
 		f.placed = true
 	}
-	return true, a.finish(s, now)
+	a.finish(s, now)
+	return true, nil
 }
 
 // finish moves the file's position behind the feed.
-func (a *Agent) finish(s *stream, now time.Time) error {
+func (a *Agent) finish(s *stream, now time.Time) {
 	f := &s.feed
 	f.active = false
 	consumed := s.dec.Consumed()
@@ -145,7 +146,6 @@ func (a *Agent) finish(s *stream, now time.Time) error {
 	if f.last {
 		a.ended(s)
 	}
-	return nil
 }
 
 // put adds the feed's record to the batch of its partition, if there is room. Its value stays where it is if it lies in

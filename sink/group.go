@@ -135,7 +135,7 @@ func (h *handler) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama
 	// sarama closes the channel when the partition is revoked; then this ends, soon after this method at the latest.
 	go func() {
 		defer cancel()
-		for range claim.Messages() { //nolint:revive // what sarama fetched before it was paused is not used
+		for range claim.Messages() { // what sarama fetched before it was paused is not used
 		}
 	}()
 

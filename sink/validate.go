@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"regexp"
 	"strings"
 	"time"
@@ -125,8 +124,7 @@ func (r Roll) validate() error {
 
 // validateBlock makes sure that a file fits into one block: the HDFS client can't go on to a second one reliably.
 func (c *Config) validateBlock() error {
-	root, err := url.Parse(c.Store.URL)
-	if err != nil || root.Scheme != "hdfs" || c.Store.BlockSize >= c.Roll.MaxBytes+blockSlack {
+	if !strings.HasPrefix(c.Store.URL, "hdfs:") || c.Store.BlockSize >= c.Roll.MaxBytes+blockSlack {
 		return nil
 	}
 	return conf.Invalid("roll.maxBytes", c.Roll.MaxBytes,

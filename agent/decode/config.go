@@ -30,7 +30,7 @@ const (
 type Config struct {
 	// Format of the lines. Default Auto.
 	Format Format `json:"format,omitempty"`
-	// MaxRecordBytes bounds a record, joined and multi-line ones included. Default 512 KiB, at least 256 bytes.
+	// MaxRecordBytes bounds a record, joined and multi-line ones included. Default 256 KiB, at least 256 bytes.
 	MaxRecordBytes int `json:"maxRecordBytes,omitempty"`
 	// Oversize says what becomes of longer records. Default Split.
 	Oversize OversizePolicy `json:"oversize,omitempty"`

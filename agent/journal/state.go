@@ -133,11 +133,11 @@ func (r PutFile) apply(s *State) error {
 	return nil
 }
 
-func (r Move) apply(s *State) error {
-	if err := r.check(s); err != nil {
+func (m Move) apply(s *State) error {
+	if err := m.check(s); err != nil {
 		return err
 	}
-	r.set(s)
+	m.set(s)
 	return nil
 }
 

@@ -71,7 +71,7 @@ func (w *watcher) close() error {
 		return nil
 	}
 	err := w.fd.Close()
-	for range w.events { //nolint:revive // lets run end
+	for range w.events { // run ends when it can pass on what it has
 	}
 	return err
 }

@@ -116,7 +116,7 @@ func giveUp(value any) {
 		}
 	case *hdfsReader:
 		if v != nil {
-			v.Close()
+			_ = v.Close()
 		}
 	}
 }

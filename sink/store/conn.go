@@ -25,7 +25,7 @@ func (c *timedConn) Read(p []byte) (int, error) {
 	}
 	n, err := c.Conn.Read(p)
 	if err != nil {
-		c.Close()
+		_ = c.Close()
 	}
 	return n, err
 }
@@ -36,7 +36,7 @@ func (c *timedConn) Write(p []byte) (int, error) {
 	}
 	n, err := c.Conn.Write(p)
 	if err != nil {
-		c.Close()
+		_ = c.Close()
 	}
 	return n, err
 }
@@ -74,7 +74,7 @@ func (c *nameNodeConn) readFrame(p []byte) (int, error) {
 		c.left = int64(binary.BigEndian.Uint32(c.length[:]))
 	}
 	if err == nil && c.left > maxAnswer {
-		c.Close()
+		_ = c.Close()
 		// io.ReadFull would not see the error if the length was complete.
 		return 0, fmt.Errorf("answer of %d bytes is longer than %d", c.left, maxAnswer)
 	}

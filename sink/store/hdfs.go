@@ -51,10 +51,10 @@ func openHDFS(ctx context.Context, cfg Config, root *url.URL) (*hdfsStore, error
 		writers: &pool{connect: d.connectWriter, size: cfg.Clients - cfg.Clients/2},
 		closing: make(chan struct{}),
 	}
-	stop := context.AfterFunc(ctx, func() { s.Close() })
+	stop := context.AfterFunc(ctx, func() { _ = s.Close() })
 	defer stop()
 	if err := s.prepare(); err != nil {
-		s.Close()
+		_ = s.Close()
 		return nil, errors.Join(context.Cause(ctx), fmt.Errorf("open %s: %w", root.Redacted(), err))
 	}
 	return s, nil

@@ -136,7 +136,7 @@ func (s *localStore) Open(name string) (io.ReadCloser, error) {
 		err = &fs.PathError{Op: "open", Path: name, Err: syscall.EISDIR}
 	}
 	if err != nil {
-		file.Close()
+		_ = file.Close()
 		return nil, err
 	}
 	return file, nil

@@ -33,7 +33,7 @@ type client struct {
 func (c *client) close() {
 	c.mu.Lock()
 	if c.nameNode != nil {
-		c.nameNode.Close()
+		_ = c.nameNode.Close()
 	}
 	c.mu.Unlock()
 	c.Close()

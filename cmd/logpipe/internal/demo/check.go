@@ -46,7 +46,7 @@ func Check(in io.Reader, truth string, out io.Writer) error {
 		return err
 	}
 	verdict := checker.Verdict(written)
-	fmt.Fprintln(out, verdict)
+	_, _ = fmt.Fprintln(out, verdict)
 	verdict.OutOfOrder = 0 // a listing has files in the order of their names, over all partitions
 	if !verdict.Perfect() {
 		return ErrImperfect

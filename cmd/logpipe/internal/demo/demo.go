@@ -87,7 +87,7 @@ func run(ctx context.Context, o *Options) (*Report, error) {
 			return nil, fmt.Errorf("make a directory: %w", err)
 		}
 		o.Dir = dir
-		defer os.RemoveAll(dir)
+		defer func() { _ = os.RemoveAll(dir) }()
 	}
 	p, err := newPipe(ctx, o)
 	if err != nil {
@@ -122,41 +122,42 @@ func (p *pipe) flow(ctx context.Context) error {
 	defer view.close()
 	ticker := time.NewTicker(view.every)
 	defer ticker.Stop()
-	joined := false
-	var deadline time.Time
+	deadline := time.NewTimer(1 << 62)
 	for {
 		select {
 		case <-ctx.Done():
-			if err := group.Wait(); err != nil {
-				return err
-			}
+			_ = group.Wait() // the reason is that of ctx
 			return ctx.Err()
 		case err := <-written:
 			if err != nil {
 				return err
 			}
-			written, deadline = nil, time.Now().Add(p.o.Drain)
+			written = nil
+			deadline.Reset(p.o.Drain)
+		case <-deadline.C:
+			return fmt.Errorf("not all lines arrived within %s of the last one (see the logs in %s)", p.o.Drain, p.o.Dir)
 		case <-ticker.C:
 		}
-		progress, err := p.progress()
+		now, err := p.progress()
 		if err != nil {
 			return err
 		}
-		view.show(progress)
-		if !joined && progress.Written >= p.o.Lines/2 {
-			joined = true
-			if err := p.startSink(); err != nil {
-				return err
-			}
-		}
-		if written == nil && progress.Committed >= p.o.Lines {
+		view.show(now)
+		if written == nil && now.Committed >= p.o.Lines {
 			return nil
 		}
-		if !deadline.IsZero() && time.Now().After(deadline) {
-			return fmt.Errorf("not all lines arrived within %s of the last one: %s (see the logs in %s)",
-				p.o.Drain, progress, p.o.Dir)
+		if err := p.joinAtHalf(now); err != nil {
+			return err
 		}
 	}
+}
+
+// joinAtHalf starts one more sink when half of the lines are written, so that the group has to share again.
+func (p *pipe) joinAtHalf(now progress) error {
+	if len(p.sinks) > p.o.Sinks || now.Written < p.o.Lines/2 {
+		return nil
+	}
+	return p.startSink()
 }
 
 func (p *pipe) newWriters() error {
@@ -181,18 +182,18 @@ func (p *pipe) newWriters() error {
 }
 
 func (r *Report) print(out io.Writer) {
-	fmt.Fprintf(out, "%.1f s, %d rotations by rename, %d of them compressed, %d files\n",
+	_, _ = fmt.Fprintf(out, "%.1f s, %d rotations by rename, %d of them compressed, %d files\n",
 		r.Seconds, r.Rotations, r.Compressed, r.Files)
 	for writer, partition := range r.WriterPartitions {
 		if partition < 0 {
-			fmt.Fprintf(out, "%s: lines on several partitions\n", writer)
+			_, _ = fmt.Fprintf(out, "%s: lines on several partitions\n", writer)
 			continue
 		}
-		fmt.Fprintf(out, "%s: all lines in partition %d of %d\n", writer, partition, r.Partitions)
+		_, _ = fmt.Fprintf(out, "%s: all lines in partition %d of %d\n", writer, partition, r.Partitions)
 	}
 	for _, u := range r.Programs {
-		fmt.Fprintf(out, "%-8s peak memory %5.1f MiB, CPU %5.2f s, %5.1f CPU s/GiB\n",
+		_, _ = fmt.Fprintf(out, "%-8s peak memory %5.1f MiB, CPU %5.2f s, %5.1f CPU s/GiB\n",
 			u.Name, u.PeakRSSMiB, u.CPUSeconds, u.CPUSecondsGiB)
 	}
-	fmt.Fprintln(out, r.Verdict)
+	_, _ = fmt.Fprintln(out, r.Verdict)
 }

@@ -188,12 +188,10 @@ func (p *pipe) progress() (progress, error) {
 		}
 		out.InKafka += uint64(end)
 	}
-	offsets, err := p.admin.ListConsumerGroupOffsets(p.topic, nil)
-	if err != nil {
-		return out, nil
-	}
-	for _, block := range offsets.Blocks[p.topic] {
-		out.Committed += uint64(max(block.Offset, 0))
+	if offsets, err := p.admin.ListConsumerGroupOffsets(p.topic, nil); err == nil {
+		for _, block := range offsets.Blocks[p.topic] {
+			out.Committed += uint64(max(block.Offset, 0))
+		}
 	}
 	return out, nil
 }
@@ -229,7 +227,7 @@ func (p *pipe) gib() float64 {
 func (p *pipe) close() {
 	for _, child := range append(p.agents, p.sinks...) {
 		_ = child.cmd.Process.Signal(os.Kill)
-		<-child.done
+		_ = <-child.done
 	}
 	if p.admin != nil {
 		_ = p.admin.Close()

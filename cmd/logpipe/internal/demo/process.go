@@ -2,6 +2,7 @@ package demo
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -9,6 +10,8 @@ import (
 	"syscall"
 	"time"
 )
+
+var errEnded = errors.New("process ended")
 
 // stopTimeout is how long a process may take to end after SIGTERM.
 const stopTimeout = 30 * time.Second
@@ -70,7 +73,7 @@ func (p *process) stop(gib float64) (Usage, error) {
 	case err = <-p.done:
 	case <-time.After(stopTimeout):
 		_ = p.cmd.Process.Kill()
-		<-p.done
+		_ = <-p.done
 		err = fmt.Errorf("did not end within %s", stopTimeout)
 	}
 	if err != nil {
@@ -96,7 +99,7 @@ func (p *process) exited() error {
 	select {
 	case err := <-p.done:
 		p.done <- err
-		return fmt.Errorf("%s ended (its log: %s): %v", p.name, p.log, err)
+		return fmt.Errorf("%s ended by itself, see its log %s: %w", p.name, p.log, errors.Join(errEnded, err))
 	default:
 		return nil
 	}

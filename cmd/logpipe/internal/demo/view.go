@@ -67,19 +67,19 @@ func (v *view) show(p progress) {
 		p.Written-min(p.Written, p.InKafka), p.InKafka-min(p.InKafka, p.Committed))
 	if !v.terminal {
 		for _, r := range rows {
-			fmt.Fprintf(v.out, "%s %d (%.0f/s)  ", r.name, r.count, r.perSecond)
+			_, _ = fmt.Fprintf(v.out, "%s %d (%.0f/s)  ", r.name, r.count, r.perSecond)
 		}
-		fmt.Fprintln(v.out, lag)
+		_, _ = fmt.Fprintln(v.out, lag)
 		return
 	}
 	if v.drawn {
-		fmt.Fprintf(v.out, "\x1b[%dA", len(rows)+1)
+		_, _ = fmt.Fprintf(v.out, "\x1b[%dA", len(rows)+1)
 	}
 	v.drawn = true
 	for _, r := range rows {
-		fmt.Fprintf(v.out, "\x1b[2K%-9s %s %10d lines %9.0f/s\n", r.name, bar(r.count, v.total), r.count, r.perSecond)
+		_, _ = fmt.Fprintf(v.out, "\x1b[2K%-9s %s %10d lines %9.0f/s\n", r.name, bar(r.count, v.total), r.count, r.perSecond)
 	}
-	fmt.Fprintf(v.out, "\x1b[2K%s\n", lag)
+	_, _ = fmt.Fprintf(v.out, "\x1b[2K%s\n", lag)
 }
 
 func bar(n, total uint64) string {
@@ -97,6 +97,6 @@ func bar(n, total uint64) string {
 
 func (v *view) close() {
 	if !v.quiet && v.terminal {
-		fmt.Fprintln(v.out)
+		_, _ = fmt.Fprintln(v.out)
 	}
 }
