@@ -31,6 +31,11 @@ func (sc *scan) admitStrangers() {
 		// The live name is shorter than those of what was rotated away from it.
 		return cmp.Or(cmp.Compare(len(a.path), len(b.path)), strings.Compare(a.path, b.path))
 	})
+	for _, f := range sc.files {
+		if f.round != sc.round && !f.gone && !f.dormant {
+			sc.undecided[f.source] = f
+		}
+	}
 	for _, c := range sc.strangers {
 		if sc.holder(c.stat) != nil || sc.isPutOff(c) || sc.isAlias(c) {
 			continue
@@ -57,11 +62,18 @@ func (sc *scan) isPutOff(c candidate) bool {
 		return true
 	case sc.live[c.path] == nil && sc.ignoresAge(c.path, age):
 		return true
-	case sc.isUndecided(sc.live[c.path]), sc.isUndecided(sc.newestOf(c.path)):
+	case sc.isUndecided(c.path):
 		sc.changes.Unsettled = true // the one before it may turn up
 		return true
 	}
 	return c.stat.size == 0 && (c.zipped() || sc.liveOf(c.path) != nil) // may become a copy
+}
+
+// isUndecided tells whether a file that had this live name, or the one this is a rotation of, is missing and may yet be
+// found by the next scan.
+func (sc *scan) isUndecided(name string) bool {
+	return sc.undecided[name] != nil ||
+		rotatedFrom(name, func(live string) *File { return sc.undecided[live] }) != nil
 }
 
 // isAlias tells whether c is a second form of a file that is still there.

@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"cmp"
 	"path"
 	"slices"
 )
@@ -8,7 +9,7 @@ import (
 // adoptRotated finds the files that had a live name between two scans and were rotated away before the second.
 func (sc *scan) adoptRotated() {
 	for _, f := range sc.snapshot() {
-		if sc.live[f.source] != f || f.dormant || !f.verified || sc.isUndecided(f) {
+		if sc.live[f.source] != f || f.dormant || !f.verified || f.round != sc.round && !f.gone {
 			continue
 		}
 		d := sc.dirs[path.Dir(f.source)]
@@ -27,7 +28,10 @@ func (sc *scan) adoptBetween(f *File, d *directory) *File {
 		return f
 	}
 	isNewest := sc.live[f.source] == f
-	following := slices.IndexFunc(sc.files, func(other *File) bool { return other.previous == f })
+	var successor *File
+	if i := slices.IndexFunc(sc.files, func(other *File) bool { return other.previous == f }); i >= 0 {
+		successor = sc.files[i]
+	}
 	last := f
 	for _, c := range sc.rotatedAfter(f, d) {
 		next := sc.admit(c, admission{source: f.source})
@@ -37,14 +41,24 @@ func (sc *scan) adoptBetween(f *File, d *directory) *File {
 		}
 		next.previous, next.rotated = last, true
 		last = next
+		sc.putBefore(next, successor)
 	}
-	if following >= 0 {
-		sc.files[following].previous = last // admit only appends
+	if successor != nil {
+		successor.previous = last
 	}
 	if isNewest {
 		sc.live[f.source] = last
 	}
 	return last
+}
+
+// putBefore keeps the files of one live name in their order.
+func (s *Set) putBefore(f, successor *File) {
+	if successor == nil {
+		return
+	}
+	s.files = slices.DeleteFunc(s.files, func(other *File) bool { return other == f })
+	s.files = slices.Insert(s.files, slices.Index(s.files, successor), f)
 }
 
 // rotatedAfter lists unknown files that were rotated away from the live name of f after f was, oldest first.
@@ -85,21 +99,33 @@ func (sc *scan) rotatedAfter(f *File, d *directory) []candidate {
 func (sc *scan) bounds(f *File) func(rotation) bool {
 	live := path.Base(f.source)
 	var before, after []rotation
+	isBefore := true
 	for _, other := range sc.files {
-		if other.source != f.source || other.round != sc.round || other.ref == 0 && other != f {
-			continue
-		}
 		name, ok := rotationOf(live, path.Base(other.path))
 		switch {
-		case !ok:
-		case other == f || other.ref < f.ref:
+		case other.source != f.source || other.round != sc.round || !ok:
+		case isBefore:
 			before = append(before, name)
 		default:
 			after = append(after, name)
 		}
+		isBefore = isBefore && other != f
 	}
 	return func(name rotation) bool {
 		return !slices.ContainsFunc(before, func(r rotation) bool { return !r.older(name) }) &&
 			!slices.ContainsFunc(after, func(r rotation) bool { return !name.older(r) })
 	}
+}
+
+// compareAge orders files of one live name from old to new, as far as their names tell, and else as they became known.
+func compareAge(a, b *File) int {
+	x, isRotated := rotationOf(path.Base(a.source), path.Base(a.path))
+	y, isOther := rotationOf(path.Base(b.source), path.Base(b.path))
+	switch {
+	case isRotated && isOther && x.older(y), isRotated && b.path == b.source:
+		return -1
+	case isRotated && isOther && y.older(x), isOther && a.path == a.source:
+		return 1
+	}
+	return cmp.Compare(a.ref, b.ref)
 }

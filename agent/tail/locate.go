@@ -39,6 +39,7 @@ func (sc *scan) restart(f *File, st stat, start int64) {
 		}
 		return
 	}
+	next.previous = f
 	f.detach()
 	sc.untrack(f)
 	sc.byPath[next.path] = next
@@ -56,10 +57,9 @@ func (sc *scan) searchContent() {
 		if c, r := sc.locate(e.file, e.dir, true); r != nil {
 			sc.takeOver(e.file, c, r)
 			e.file.copied = true
-			e.next.previous = sc.adoptBetween(e.file, e.dir)
+			sc.adoptBetween(e.file, e.dir)
 			continue
 		}
-		e.next.previous = e.file.Previous()
 		sc.end(e.file, EndTruncated, e.unread)
 	}
 	for _, f := range sc.snapshot() {
@@ -68,6 +68,7 @@ func (sc *scan) searchContent() {
 			continue
 		}
 		f.searched = d.version()
+		sc.observeOpen(f)
 		if c, r := sc.locate(f, d, f.at == inode{}); r != nil {
 			sc.takeOver(f, c, r)
 		}
@@ -249,9 +250,6 @@ func (sc *scan) forget(f *File) {
 	delete(sc.found, f)
 	sc.changes.Forgotten = append(sc.changes.Forgotten, f)
 }
-
-// isUndecided tells whether f is missing, and may yet be found by the next scan.
-func (sc *scan) isUndecided(f *File) bool { return f != nil && f.round != sc.round && !f.gone && !f.dormant }
 
 func hasPlainTwin(names []candidate, c candidate) bool {
 	plain, ok := strings.CutSuffix(c.path, gzipSuffix)

@@ -54,10 +54,14 @@ func (sc *scan) observeOpen(f *File) {
 		return
 	}
 	st, err := statFD(f.reader.opened.fd)
-	if err == nil && st.size > f.size {
-		f.size, f.grewAt = st.size, sc.now
-		sc.ready(f)
+	if err != nil || st.size <= f.size {
+		return
 	}
+	f.size, f.grewAt = st.size, sc.now
+	if f.needsHead() {
+		_ = f.growHead() // reading tells of errors
+	}
+	sc.ready(f)
 }
 
 func (sc *scan) observePlain(f *File, st stat) {
@@ -215,6 +219,9 @@ func (sc *scan) confirm(f *File, r *reader) {
 	}
 	sc.found[f] = true
 	f.reader = r
+	if f.needsHead() {
+		_ = f.growHead() // it was just checked
+	}
 	if !f.zipped && f.Lag() == 0 && f.path == f.source {
 		f.detach()
 	}

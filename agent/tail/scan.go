@@ -23,6 +23,8 @@ type scan struct {
 	// emptied are files that were truncated, whose content may be elsewhere.
 	emptied []emptied
 	listed  map[*directory][]candidate
+	// undecided holds a missing file, if there is one, by its live name.
+	undecided map[string]*File
 }
 
 // candidate is a regular file that may be, or become, one of the set's.
@@ -38,7 +40,10 @@ func (c candidate) zipped() bool { return strings.HasSuffix(c.path, gzipSuffix) 
 // read are in Changes.Refused.
 func (s *Set) Scan(ctx context.Context) (Changes, error) {
 	s.round++
-	sc := &scan{Set: s, now: s.now(), found: map[*File]bool{}, listed: map[*directory][]candidate{}}
+	sc := &scan{
+		Set: s, now: s.now(), found: map[*File]bool{},
+		listed: map[*directory][]candidate{}, undecided: map[string]*File{},
+	}
 	if err := sc.walk(ctx); err != nil {
 		return Changes{}, fmt.Errorf("scan: %w", err)
 	}
@@ -131,7 +136,7 @@ func (sc *scan) recognise() {
 		}
 	}
 	for _, c := range sc.strangers {
-		if live := sc.liveOf(c.path); live != nil && !c.zipped() {
+		if live := sc.liveOf(c.path); live != nil {
 			sc.probe(live)
 		}
 	}

@@ -66,7 +66,9 @@ func NewSet(cfg Config, known map[uint32]Known) (*Set, error) {
 	for ref, k := range known {
 		s.files = append(s.files, s.restored(ref, k))
 	}
-	slices.SortFunc(s.files, func(a, b *File) int { return cmp.Compare(a.ref, b.ref) })
+	slices.SortFunc(s.files, func(a, b *File) int {
+		return cmp.Or(strings.Compare(a.source, b.source), compareAge(a, b))
+	})
 	newest := map[Identity]uint32{}
 	for _, f := range s.files {
 		newest[f.identity.withoutIncarnation()] = max(newest[f.identity.withoutIncarnation()], f.identity.Incarnation)
@@ -180,11 +182,6 @@ func (s *Set) liveOf(name string) *File {
 		}
 		return nil
 	})
-}
-
-// newestOf returns the newest file that had the live name which name is a rotation of, nil if there is none.
-func (s *Set) newestOf(name string) *File {
-	return rotatedFrom(name, func(live string) *File { return s.live[live] })
 }
 
 // rotatedFrom returns the first file that is found for a live name which name is a rotation of.

@@ -72,7 +72,7 @@ func because(ctx context.Context, err error) error {
 	case ctxErr == nil:
 		return err
 	case errors.Is(ctxErr, context.DeadlineExceeded):
-		return fmt.Errorf("no answer in time: %w", ctxErr)
+		return fmt.Errorf("no answer in time: %w: %w", ctxErr, err)
 	default:
 		return ctxErr
 	}

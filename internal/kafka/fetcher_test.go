@@ -10,8 +10,7 @@ func TestFetchFollowsTheLeader(t *testing.T) {
 	cluster, f := faulty(t)
 	id := f.producerID()
 	p := f.producer(kafka.ProducerConfig{})
-	fetcher := kafka.NewFetcher(f.client, f.topic, 0, f.discard())
-	defer fetcher.Close()
+	fetcher := f.fetcher(0)
 	for i := range 6 {
 		if err := cluster.MoveTopicPartition("topic", 0, int32(i)%3); err != nil {
 			t.Fatal(err)

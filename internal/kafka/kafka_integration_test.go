@@ -40,10 +40,12 @@ func TestFetchPassesEmptyBatches(t *testing.T) {
 		},
 	})
 	p := f.producer(kafka.ProducerConfig{})
-	fetcher := kafka.NewFetcher(f.client, f.topic, 0, f.discard())
-	defer fetcher.Close()
+	fetcher, waiter := f.fetcher(0), f.fetcher(0)
 	for deadline := time.Now().Add(2 * time.Minute); ; { // the cleaner looks every 15 s
-		f.send(p, batchOf(0, f.producerID(), 0, 1)) // the same key as ever
+		last := f.send(p, batchOf(0, f.producerID(), 0, 1))[0]          // the same key as ever
+		if _, err := waiter.Fetch(t.Context(), last+1, 1); err != nil { // waits a second for more
+			t.Fatal(err)
+		}
 		got, err := fetcher.Fetch(t.Context(), 0, 1)
 		if err != nil {
 			t.Fatal(err)

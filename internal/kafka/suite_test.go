@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
-	"github.com/go-logr/logr"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/logpipe/logpipe/internal/kafka"
@@ -68,8 +67,7 @@ func everyCodec(f *fixture) {
 	if diff := cmp.Diff(want, f.read(0, 0, 1<<20)); diff != "" {
 		f.Errorf("values (-want +got):\n%s", diff)
 	}
-	fetcher := kafka.NewFetcher(f.client, f.topic, 0, logr.Discard())
-	defer fetcher.Close()
+	fetcher := f.fetcher(0)
 	got, err := fetcher.Fetch(f.Context(), 0, 1<<20)
 	if err != nil {
 		f.Fatal(err)
@@ -219,8 +217,7 @@ func transactions(f *fixture) {
 // seesNothing fetches at an offset that readers may not see yet.
 func (f *fixture) seesNothing(offset int64) {
 	f.Helper()
-	fetcher := kafka.NewFetcher(f.client, f.topic, 0, logr.Discard())
-	defer fetcher.Close()
+	fetcher := f.fetcher(0)
 	got, err := fetcher.Fetch(f.Context(), offset, 1<<20)
 	if err != nil {
 		f.Fatal(err)
@@ -249,8 +246,7 @@ func middleOfBatch(f *fixture) {
 
 func outOfRange(f *fixture) {
 	f.send(f.producer(kafka.ProducerConfig{}), batchOf(0, f.producerID(), 0, 10))
-	fetcher := kafka.NewFetcher(f.client, f.topic, 0, logr.Discard())
-	defer fetcher.Close()
+	fetcher := f.fetcher(0)
 	got, err := fetcher.Fetch(f.Context(), 11, 1<<20)
 	if !errors.Is(err, kafka.ErrOffsetOutOfRange) {
 		f.Fatalf("error %v, want %v", err, kafka.ErrOffsetOutOfRange)
@@ -264,8 +260,7 @@ func outOfRange(f *fixture) {
 }
 
 func fetchEnds(f *fixture) {
-	fetcher := kafka.NewFetcher(f.client, f.topic, 0, logr.Discard())
-	defer fetcher.Close()
+	fetcher := f.fetcher(0)
 	if _, err := fetcher.Fetch(f.Context(), 0, 1); err != nil { // connects
 		f.Fatal(err)
 	}

@@ -130,8 +130,7 @@ func (f *fixture) read(partition int32, offset int64, maxBytes int) []string {
 	if err != nil {
 		f.Fatal(err)
 	}
-	fetcher := kafka.NewFetcher(f.client, f.topic, partition, logr.Discard())
-	defer fetcher.Close()
+	fetcher := f.fetcher(partition)
 	var values []string
 	for deadline := time.Now().Add(patience); offset < end; {
 		got, err := fetcher.Fetch(f.Context(), offset, maxBytes)
@@ -161,4 +160,8 @@ func lines(producerID int64, first, n int) []string {
 	return out
 }
 
-func (f *fixture) discard() logr.Logger { return logr.Discard() }
+func (f *fixture) fetcher(partition int32) *kafka.Fetcher {
+	fetcher := kafka.NewFetcher(f.client, f.topic, partition, logr.Discard())
+	f.Cleanup(fetcher.Close)
+	return fetcher
+}

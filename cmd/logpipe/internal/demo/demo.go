@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -55,7 +57,9 @@ type Report struct {
 	Partitions int32   `json:"partitions"`
 	// WriterPartitions tells the one partition of each writer, or -1 if its lines were on several.
 	WriterPartitions map[string]int32 `json:"writerPartitions"`
-	Programs         []Usage          `json:"programs"`
+	GiB              float64          `json:"gib"`
+	Agents           []Usage          `json:"agents"`
+	Sinks            []Usage          `json:"sinks"`
 }
 
 // ErrImperfect is returned when a line was lost, doubled, changed or out of order.
@@ -98,11 +102,10 @@ func run(ctx context.Context, o *Options) (*Report, error) {
 	if err := p.flow(ctx); err != nil {
 		return nil, err
 	}
-	usages, err := p.stop()
-	if err != nil {
+	report := &Report{Seconds: time.Since(began).Seconds(), Partitions: o.Partitions, GiB: p.gib()}
+	if report.Agents, report.Sinks, err = p.stop(); err != nil {
 		return nil, err
 	}
-	report := &Report{Seconds: time.Since(began).Seconds(), Partitions: o.Partitions, Programs: usages}
 	for _, w := range p.writers {
 		report.Rotations += w.rotations.Load()
 		report.Compressed += w.compressed.Load()
@@ -184,16 +187,25 @@ func (p *pipe) newWriters() error {
 func (r *Report) print(out io.Writer) {
 	_, _ = fmt.Fprintf(out, "%.1f s, %d rotations by rename, %d of them compressed, %d files\n",
 		r.Seconds, r.Rotations, r.Compressed, r.Files)
-	for writer, partition := range r.WriterPartitions {
+	for _, writer := range slices.Sorted(maps.Keys(r.WriterPartitions)) {
+		partition := r.WriterPartitions[writer]
 		if partition < 0 {
 			_, _ = fmt.Fprintf(out, "%s: lines on several partitions\n", writer)
 			continue
 		}
 		_, _ = fmt.Fprintf(out, "%s: all lines in partition %d of %d\n", writer, partition, r.Partitions)
 	}
-	for _, u := range r.Programs {
-		_, _ = fmt.Fprintf(out, "%-8s peak memory %5.1f MiB, CPU %5.2f s, %5.1f CPU s/GiB\n",
-			u.Name, u.PeakRSSMiB, u.CPUSeconds, u.CPUSecondsGiB)
-	}
+	r.printUsage(out, r.Agents)
+	r.printUsage(out, r.Sinks)
 	_, _ = fmt.Fprintln(out, r.Verdict)
+}
+
+// printUsage prints what each program took, and what they took together for each GiB of lines.
+func (r *Report) printUsage(out io.Writer, usages []Usage) {
+	var cpu float64
+	for _, u := range usages {
+		cpu += u.CPUSeconds
+		_, _ = fmt.Fprintf(out, "%-8s peak memory %5.1f MiB, CPU %5.2f s\n", u.Name, u.PeakRSSMiB, u.CPUSeconds)
+	}
+	_, _ = fmt.Fprintf(out, "%-8s %.1f CPU s/GiB\n", "together", cpu/r.GiB)
 }

@@ -197,20 +197,20 @@ func (p *pipe) progress() (progress, error) {
 }
 
 // stop ends agents and sinks and returns what they took.
-func (p *pipe) stop() ([]Usage, error) {
+func (p *pipe) stop() (agents, sinks []Usage, err error) {
+	agents, err = stopAll(p.agents)
+	sinks, errSinks := stopAll(p.sinks)
+	p.agents, p.sinks = nil, nil
+	return agents, sinks, errors.Join(err, errSinks)
+}
+
+func stopAll(processes []*process) ([]Usage, error) {
 	var usages []Usage
 	var errs []error
-	gib := p.gib()
-	for _, group := range []struct {
-		processes []*process
-		share     float64
-	}{{p.agents, gib / float64(max(1, len(p.agents)))}, {p.sinks, gib / float64(max(1, len(p.sinks)))}} {
-		for _, child := range group.processes {
-			usage, err := child.stop(group.share)
-			usages, errs = append(usages, usage), append(errs, err)
-		}
+	for _, child := range processes {
+		usage, err := child.stop()
+		usages, errs = append(usages, usage), append(errs, err)
 	}
-	p.agents, p.sinks = nil, nil
 	return usages, errors.Join(errs...)
 }
 

@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -27,11 +29,9 @@ type process struct {
 
 // Usage is what a process took, measured by the kernel.
 type Usage struct {
-	Name          string  `json:"name"`
-	CPUSeconds    float64 `json:"cpuSeconds"`
-	PeakRSSMiB    float64 `json:"peakRSSMiB"`
-	GiB           float64 `json:"gib"`
-	CPUSecondsGiB float64 `json:"cpuSecondsPerGiB"`
+	Name       string  `json:"name"`
+	CPUSeconds float64 `json:"cpuSeconds"`
+	PeakRSSMiB float64 `json:"peakRSSMiB"`
 }
 
 // start runs `logpipe KIND --config FILE` with cfg as the file.
@@ -65,8 +65,9 @@ func start(dir, kind, name string, cfg any) (*process, error) {
 	return p, nil
 }
 
-// stop ends the process and returns what it took. gib is what it moved.
-func (p *process) stop(gib float64) (Usage, error) {
+// stop ends the process and returns what it took.
+func (p *process) stop() (Usage, error) {
+	peak := p.peakRSS()
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	var err error
 	select {
@@ -79,19 +80,28 @@ func (p *process) stop(gib float64) (Usage, error) {
 	if err != nil {
 		err = fmt.Errorf("stop %s (its log: %s): %w", p.name, p.log, err)
 	}
-	return p.usage(gib), err
+	return p.usage(peak), err
 }
 
-func (p *process) usage(gib float64) Usage {
+// peakRSS is the most memory, in MiB, that the process had so far. The resource usage that the kernel gives at its end
+// would not do: there, a process begins with the size of the one that started it.
+func (p *process) peakRSS() float64 {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kib, _ := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 64)
+			return kib / 1024
+		}
+	}
+	return 0
+}
+
+func (p *process) usage(peak float64) Usage {
 	state := p.cmd.ProcessState
-	u := Usage{Name: p.name, GiB: gib, CPUSeconds: (state.UserTime() + state.SystemTime()).Seconds()}
-	if ru, ok := state.SysUsage().(*syscall.Rusage); ok {
-		u.PeakRSSMiB = float64(ru.Maxrss) / 1024
-	}
-	if gib > 0 {
-		u.CPUSecondsGiB = u.CPUSeconds / gib
-	}
-	return u
+	return Usage{Name: p.name, PeakRSSMiB: peak, CPUSeconds: (state.UserTime() + state.SystemTime()).Seconds()}
 }
 
 // exited returns an error if the process has ended by itself.
