@@ -21,13 +21,14 @@ const (
 	// drainTimeout is how long an agent that was told to stop waits for acknowledgements. What is not acknowledged then
 	// is sent again by the next one.
 	drainTimeout = 10 * time.Second
-	// topicInterval is how often the topic is looked at for growth and for having been made anew.
-	topicInterval = 30 * time.Second
 	// housekeeping is how often figures, finished files and dropped lines are brought up to date.
 	housekeeping = time.Second
 	retryFirst   = 500 * time.Millisecond
 	retryMost    = 30 * time.Second
 )
+
+// topicInterval is how often the topic is looked at for growth and for having been made anew. Tests make it short.
+var topicInterval = 30 * time.Second
 
 // Agent moves the lines of one LogSource. One goroutine owns all of it but the snapshot of its figures.
 type Agent struct {

@@ -3,15 +3,16 @@ package agent
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/logpipe/logpipe/agent/decode"
 	"github.com/logpipe/logpipe/agent/journal"
 	tail "github.com/logpipe/logpipe/agent/logfile"
+	"github.com/logpipe/logpipe/internal/conf"
 )
 
 // activeFor is how long a file is looked at by the clock after it was read; then the kernel tells of the next write.
@@ -218,7 +219,7 @@ func (a *Agent) poll(now time.Time) (active bool, err error) {
 			}
 			continue
 		}
-		if now.Sub(s.readAt) < activeFor {
+		if now.Sub(s.readAt) < activeFor || s.file.Final() {
 			s.ready, active = true, true
 		} else if !a.files.WatchFile(s.file) {
 			s.ready, s.readAt = true, now
@@ -312,10 +313,13 @@ func (s *stream) originJSON() []byte {
 	return data
 }
 
-// checkPattern returns an error that names a glob pattern that can't be used.
-func checkPattern(pattern string) error {
-	if err := tail.CheckPattern(pattern); err != nil {
-		return fmt.Errorf("invalid pattern %s: %w", strings.ToValidUTF8(fmt.Sprintf("%q", pattern), "?"), err)
+// checkPatterns returns an error for each glob pattern that can't be used.
+func checkPatterns(field string, patterns []string) error {
+	var errs []error
+	for i, pattern := range patterns {
+		if err := tail.CheckPattern(pattern); err != nil {
+			errs = append(errs, conf.Invalid(fmt.Sprintf("%s[%d]", field, i), pattern, err.Error()))
+		}
 	}
-	return nil
+	return errors.Join(errs...)
 }

@@ -59,8 +59,11 @@ func (a *Agent) fill(s *stream, now time.Time) (progress bool, err error) {
 	if b == nil {
 		return false, nil
 	}
-	if len(b.room()) < a.minRead() && len(b.records) > 0 {
-		return a.sealIfFree(b, now)
+	if len(b.room()) < a.minRead() {
+		if len(b.records) > 0 {
+			return a.sealIfFree(b, now)
+		}
+		b.used = 0 // what was read into it was dropped, or is held by the decoder
 	}
 	n, err := s.file.Read(b.room())
 	switch {

@@ -170,11 +170,7 @@ func (in FilesInput) validate() error {
 	if len(in.Include) == 0 {
 		errs = append(errs, conf.Invalid("include", "[]", "name at least one pattern"))
 	}
-	for _, pattern := range append(in.Include, in.Exclude...) {
-		if err := checkPattern(pattern); err != nil {
-			errs = append(errs, err)
-		}
-	}
+	errs = append(errs, checkPatterns("include", in.Include), checkPatterns("exclude", in.Exclude))
 	if in.IgnoreOlder < 0 {
 		errs = append(errs, conf.Invalid("ignoreOlder", in.IgnoreOlder, "use a positive duration"))
 	}

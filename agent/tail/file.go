@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// File is one log file, from its first byte to its last, under whatever names it has. It belongs to the goroutine of its
-// Set.
+// File is one log file, from its first byte to its last, under whatever names it has. It belongs to the goroutine of
+// its Set.
 type File struct {
 	set    *Set
 	ref    uint32
@@ -248,8 +248,8 @@ func (f *File) Advance(n int, data []byte) {
 // is acknowledged.
 func (f *File) Acknowledge(offset int64) { f.acked = max(f.acked, offset) }
 
-// Rewind moves the position to a mark that MarkAt or Mark gave before. It returns ErrChanged if the bytes before it are no
-// longer what they were.
+// Rewind moves the position to a mark that MarkAt or Mark gave before. It returns ErrChanged if the bytes before it
+// are no longer what they were.
 func (f *File) Rewind(mark Mark) error {
 	if mark == f.Mark() {
 		return nil
@@ -287,9 +287,10 @@ func (f *File) Rest() ([]byte, error) {
 	return rest[:n], nil
 }
 
-// Final tells whether the file, once read to its end, can no longer grow, so that its last line is complete even without
-// a newline. It was deleted, or renamed while another file took its name, and has not grown for Config.FinishQuiet;
-// renamed with no successor it has not grown for Config.IdleAfter. A compressed file is final at its end.
+// Final tells whether the file, once read to its end, can no longer grow, so that its last line is complete even
+// without a newline. It was deleted, or renamed while another file took its name, and has not grown for
+// Config.FinishQuiet; renamed with no successor it has not grown for Config.IdleAfter. A compressed file is final at
+// its end.
 func (f *File) Final() bool {
 	if f.readsGzip() {
 		return f.reader.isOpen() && f.reader.content.ended()
@@ -306,8 +307,8 @@ func (f *File) Final() bool {
 	return false
 }
 
-// readsGzip tells whether the bytes come out of a compressed file. One that was compressed while open is read to its end
-// as it was.
+// readsGzip tells whether the bytes come out of a compressed file. One that was compressed while open is read to its
+// end as it was.
 func (f *File) readsGzip() bool {
 	if f.reader.isOpen() {
 		return f.reader.opened.zipped
@@ -315,8 +316,8 @@ func (f *File) readsGzip() bool {
 	return f.zipped
 }
 
-// Release closes a file that was read to its end and whose last byte is acknowledged. The file is finished; its state is
-// to be kept until a scan says that it is forgotten. A file from OpenState is closed, and nothing else.
+// Release closes a file that was read to its end and whose last byte is acknowledged. The file is finished; its state
+// is to be kept until a scan says that it is forgotten. A file from OpenState is closed, and nothing else.
 func (f *File) Release() {
 	f.detach()
 	f.finished, f.previous = true, nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/bmatcuk/doublestar/v4"
 )
@@ -22,10 +23,8 @@ type pattern struct {
 	text string
 	// root is the longest leading directory without a wildcard.
 	root string
-	// prefixes[i] matches the directories i levels below root on the way to a match. The last one ends in ** if the
-	// pattern has one, and matches all deeper ones.
-	prefixes []string
-	endless  bool
+	// elements are those of the pattern's path.
+	elements []string
 	// names is true if the last element fixes some characters of a name, as *.log does.
 	names bool
 }
@@ -57,21 +56,12 @@ func compile(text string) (pattern, error) {
 	for fixed < len(elements)-1 && !strings.ContainsAny(elements[fixed], `*?[{\`) {
 		fixed++
 	}
-	last := elements[len(elements)-1]
-	p := pattern{
-		text:  text,
-		root:  "/" + path.Join(elements[:fixed]...),
-		names: strings.Trim(last, "*?") != "",
-	}
-	for i := fixed; i < len(elements); i++ {
-		prefix := "/" + path.Join(elements[:i]...)
-		if elements[i] == "**" {
-			p.prefixes, p.endless = append(p.prefixes, path.Join(prefix, "**")), true
-			break
-		}
-		p.prefixes = append(p.prefixes, prefix)
-	}
-	return p, nil
+	return pattern{
+		text:     text,
+		root:     "/" + path.Join(elements[:fixed]...),
+		elements: elements,
+		names:    strings.Trim(elements[len(elements)-1], "*?") != "",
+	}, nil
 }
 
 func checkPattern(text string) error {
@@ -82,14 +72,16 @@ func checkPattern(text string) error {
 		return fmt.Errorf("longer than %d bytes", maxPatternBytes)
 	case strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }):
 		return errors.New("contains a control character")
+	case !utf8.ValidString(text):
+		return errors.New("is not valid UTF-8")
 	case strings.Count(text, "/") > maxElements:
 		return fmt.Errorf("more than %d path elements", maxElements)
 	case strings.Count(text, "**") > maxDoubleStars:
 		return fmt.Errorf("more than %d **", maxDoubleStars)
 	case strings.Count(text, "{") > maxAlternatives:
 		return fmt.Errorf("more than %d {", maxAlternatives)
-	case slashInBraces(text):
-		return errors.New("a slash inside {} is not supported: write one pattern for each")
+	case slashInside(text):
+		return errors.New("a slash inside {} or [] is not supported: write one pattern for each")
 	}
 	for _, element := range strings.Split(text[1:], "/") {
 		if element == "" || element == "." || element == ".." {
@@ -102,26 +94,71 @@ func checkPattern(text string) error {
 	return nil
 }
 
-func slashInBraces(text string) bool {
-	depth := 0
+func slashInside(text string) bool {
+	depth, inClass := 0, false
 	for i := 0; i < len(text); i++ {
-		switch text[i] {
-		case '\\':
+		switch c := text[i]; {
+		case c == '\\':
 			i++
-		case '{':
+		case c == '/' && (depth > 0 || inClass):
+			return true
+		case c == ']':
+			inClass = false
+		case inClass:
+		case c == '[':
+			inClass = true
+		case c == '{':
 			depth++
-		case '}':
+		case c == '}':
 			depth--
-		case '/':
-			if depth > 0 {
-				return true
-			}
 		}
 	}
 	return false
 }
 
-func (p *pattern) matches(name string) bool { return doublestar.MatchUnvalidated(p.text, name) }
+func (p *pattern) matches(name string) bool { return p.match(name, false) }
+
+// match tells whether the pattern matches the whole name, or is to match something below it.
+func (p *pattern) match(name string, below bool) bool {
+	rest, ok := strings.CutPrefix(name, "/")
+	return ok && matchElements(p.elements, rest, below)
+}
+
+// matchElements matches element by element, so that nothing but ** ever matches a slash.
+func matchElements(elements []string, name string, below bool) bool {
+	for ; len(elements) > 0 && name != ""; elements = elements[1:] {
+		if elements[0] == "**" {
+			return below || matchDeep(elements[1:], name)
+		}
+		var element string
+		element, name, _ = strings.Cut(name, "/")
+		if !matchElement(elements[0], element) {
+			return false
+		}
+	}
+	return name == "" && (len(elements) > 0) == below
+}
+
+// matchDeep matches what is behind ** with the ends of name. A ** at the very end matches all that is below.
+func matchDeep(elements []string, name string) bool {
+	if len(elements) == 0 {
+		return true
+	}
+	for {
+		if matchElements(elements, name, false) {
+			return true
+		}
+		var ok bool
+		if _, name, ok = strings.Cut(name, "/"); !ok {
+			return false
+		}
+	}
+}
+
+// matchElement matches one element of a path. At the very end of a name doublestar does not match a* followed by {,}.
+func matchElement(pattern, name string) bool {
+	return doublestar.MatchUnvalidated(pattern+"/x", name+"/x")
+}
 
 func matchesAny(patterns []pattern, name string) bool {
 	for i := range patterns {
@@ -134,21 +171,11 @@ func matchesAny(patterns []pattern, name string) bool {
 
 // descends tells whether there may be matches below dir.
 func (p *pattern) descends(dir string) bool {
-	level := 0
-	if dir != p.root {
-		rest, ok := strings.CutPrefix(dir, strings.TrimSuffix(p.root, "/")+"/")
-		if !ok {
-			return false
-		}
-		level = strings.Count(rest, "/") + 1
-	}
-	if p.endless && level >= len(p.prefixes)-1 {
-		return doublestar.MatchUnvalidated(p.prefixes[len(p.prefixes)-1], dir)
-	}
-	return level < len(p.prefixes) && doublestar.MatchUnvalidated(p.prefixes[level], dir)
+	return (dir == p.root || strings.HasPrefix(dir, strings.TrimSuffix(p.root, "/")+"/")) &&
+		(dir == "/" || p.match(dir, true))
 }
 
 // coversAll tells whether the pattern matches everything below dir.
 func (p *pattern) coversAll(dir string) bool {
-	return strings.HasSuffix(p.text, "/**") && doublestar.MatchUnvalidated(p.text, dir)
+	return strings.HasSuffix(p.text, "/**") && (p.matches(dir) || p.match(dir+"/x", false))
 }

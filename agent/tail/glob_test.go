@@ -3,6 +3,7 @@ package tail
 import (
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 func TestPatterns(t *testing.T) {
@@ -87,13 +88,15 @@ func TestInvalidPatterns(t *testing.T) {
 		"an empty element":        {"/var//log", `path element ""`},
 		"a trailing slash":        {"/var/log/", `path element ""`},
 		"a NUL":                   {"/var/log/\x00", "control character"},
+		"not UTF-8":               {"/var/log/\xff", "UTF-8"},
 		"a newline":               {"/var/log/a\n", "control character"},
 		"too long":                {"/" + strings.Repeat("a", 5000), "longer than"},
 		"a glob bomb":             {"/**/**/**/x", "more than 2 **"},
 		"too deep":                {strings.Repeat("/a", 40), "more than 32"},
 		"an open class":           {"/var/log/[a", "syntax error"},
 		"an open brace":           {"/var/log/{a", "syntax error"},
-		"a slash in braces":       {"/var/{log/a,b}", "slash inside {}"},
+		"a slash in braces":       {"/var/{log/a,b}", "slash inside {} or []"},
+		"a slash in a class":      {"/var[/]log", "slash inside {} or []"},
 		"exponential many braces": {"/" + strings.Repeat("{a,b}", 9), "more than 8 {"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -123,7 +126,7 @@ func FuzzPattern(f *testing.F) {
 	f.Add("/a/{b,c}/[a-z]?", "/a/b/cd")
 	f.Fuzz(func(t *testing.T, text, name string) {
 		p, err := compile(text)
-		if err != nil || !strings.HasPrefix(name, "/") || strings.Contains(name, "//") || strings.HasSuffix(name, "/") {
+		if err != nil || !utf8.ValidString(name) || !strings.HasPrefix(name, "/") || strings.Contains(name, "//") || strings.HasSuffix(name, "/") {
 			return
 		}
 		if !p.matches(name) {

@@ -14,8 +14,8 @@ type emptied struct {
 	unread     int64
 }
 
-// restart makes a new incarnation of f, which was truncated, that begins at start. The bytes of f may still be found in a
-// copy.
+// restart makes a new incarnation of f, which was truncated, that begins at start. The bytes of f may still be found
+// in a copy.
 func (sc *scan) restart(f *File, st stat, start int64) {
 	unread := int64(-1)
 	switch {

@@ -11,7 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// inode is what a path led to when it was last looked at. Device numbers change between boots, so they are never stored.
+// inode is what a path led to when it was last looked at. Device numbers change between boots, so they are never
+// stored.
 type inode struct {
 	dev, number uint64
 	birth       int64
@@ -111,7 +112,8 @@ func relative(root, name string) string {
 	return rest
 }
 
-// walkBeneath is openBeneath without openat2: it opens one path element after the other and follows none that is a link.
+// walkBeneath is openBeneath without openat2: it opens one path element after the other and follows none that is a
+// link.
 func walkBeneath(root int, name string, flags int) (int, error) {
 	dir := root
 	closeDir := func() {

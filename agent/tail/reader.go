@@ -69,7 +69,8 @@ type wanted struct {
 // errShrunk is the ErrChanged of a file whose head is right and whose end is before the mark.
 var errShrunk = errors.Join(ErrChanged, errors.New("shorter than what was read"))
 
-// position makes a reader of o at the mark. It returns ErrChanged if o does not hold what is wanted, and closes nothing.
+// position makes a reader of o at the mark. It returns ErrChanged if o does not hold what is wanted, and closes
+// nothing.
 func (w wanted) position(o opened) (*reader, error) {
 	if o.zipped {
 		return w.positionGzip(o)

@@ -267,10 +267,13 @@ func TestOpenState(t *testing.T) {
 		change  func(w *world)
 		wantErr error
 	}{
-		"in place":             {change: func(*world) {}},
-		"renamed":              {change: func(w *world) { w.rename("app.log", "app.log.1") }},
-		"renamed out of reach": {change: func(w *world) { w.rename("app.log", "../gone-"+filepath.Base(w.dir)) }, wantErr: ErrNotFound},
-		"compressed":           {change: func(w *world) { w.gzip("app.log") }},
+		"in place": {change: func(*world) {}},
+		"renamed":  {change: func(w *world) { w.rename("app.log", "app.log.1") }},
+		"renamed out of reach": {change: func(w *world) {
+			w.must(os.Mkdir(w.path("away"), 0o755))
+			w.rename("app.log", "away/app.log")
+		}, wantErr: ErrNotFound},
+		"compressed": {change: func(w *world) { w.gzip("app.log") }},
 		"compressed under another name": {change: func(w *world) {
 			w.gzip("app.log")
 			w.rename("app.log.gz", "other.gz")

@@ -2,6 +2,14 @@
 //
 // A Set owns which files there are, a File owns the bytes of one of them. Neither starts a goroutine: their owner calls
 // Scan and Read, so tests call them between file operations. A Set and its Files belong to one goroutine.
+//
+// Each File holds at most one descriptor: from when it has unread bytes until they are read and acknowledged, under its
+// own name for Config.IdleAfter longer, and after a rotation or deletion until File.Release. Config.MaxFiles bounds
+// them.
+//
+// What no reader can see is lost: lines written between the copy and the truncation of copytruncate, files that came
+// and went between two scans, and a file that was empty when last looked at and was filled, copied and truncated
+// since.
 package tail
 
 import "errors"
@@ -18,7 +26,8 @@ type Identity struct {
 	Incarnation uint32 `json:"incarnation,omitempty"`
 }
 
-// sameInode tells whether a and b are the same inode, as far as both sides know its parts. Incarnations are not compared.
+// sameInode tells whether a and b are the same inode, as far as both sides know its parts. Incarnations are not
+// compared.
 func (a Identity) sameInode(b Identity) bool {
 	return a.Inode == b.Inode &&
 		(a.Birth == 0 || b.Birth == 0 || a.Birth == b.Birth) &&

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"reflect"
 	"time"
 )
 
@@ -72,12 +73,10 @@ func Under(field string, err error) error {
 }
 
 func quote(value any) string {
-	switch v := value.(type) {
-	case string:
-		return fmt.Sprintf("%q", v)
-	default:
-		return fmt.Sprint(v)
+	if reflect.ValueOf(value).Kind() == reflect.String {
+		return fmt.Sprintf("%q", value)
 	}
+	return fmt.Sprint(value)
 }
 
 // Duration is a time.Duration that is written as text, such as "1m30s".

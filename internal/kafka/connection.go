@@ -29,7 +29,7 @@ func (c *Client) dial(ctx context.Context, address string) (*connection, error) 
 	if err != nil {
 		return nil, err
 	}
-	life, cut := context.WithCancel(context.Background())
+	life, cut := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, cut)
 	defer stop()
 	config.Net.Proxy.Dialer = dialFunc(func(_ context.Context, address string) (net.Conn, error) {
@@ -186,8 +186,8 @@ const (
 	changeMost  = 5 * time.Second
 )
 
-// whileChanging repeats f for a few seconds while it fails only because leaders and coordinators move, or have not heard
-// of it yet.
+// whileChanging repeats f for a few seconds while it fails only because leaders and coordinators move, or have not
+// heard of it yet.
 func whileChanging(ctx context.Context, f func() error) error {
 	for pause, waited := changePause, time.Duration(0); ; pause *= 2 {
 		err := f()

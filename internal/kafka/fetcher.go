@@ -17,7 +17,8 @@ var ErrOffsetOutOfRange = errors.New("offset is not in the log")
 const fetchWait = time.Second
 
 // Fetcher reads one partition in big pieces, committed records only. It has a connection of its own: a broker answers
-// the requests of a connection in order, so that a fetch that waits for records would hold up those of others. Nothing is fetched ahead: what a caller may hold of n partitions is what it asks for n times.
+// the requests of a connection in order, so that a fetch that waits for records would hold up those of others. Nothing
+// is fetched ahead: who bounds how many fetches run at a time bounds the memory of all.
 type Fetcher struct {
 	client    *Client
 	topic     string
@@ -60,7 +61,7 @@ func (f *Fetcher) Close() {
 }
 
 // Fetch returns what lies at offset: about maxBytes of it, at least one batch however large, nothing if nothing came
-// within a second. It follows the leader; after another error it looks for it anew, and the caller waits and asks again.
+// within a second. It follows the leader when that changes. After any other error the caller waits and asks again.
 // ErrOffsetOutOfRange comes with Start and Stable.
 func (f *Fetcher) Fetch(ctx context.Context, offset int64, maxBytes int) (*Fetched, error) {
 	var block *sarama.FetchResponseBlock

@@ -80,14 +80,11 @@ func TestLeadersAreKilled(t *testing.T) {
 	id := f.producerID()
 	p := f.producer(kafka.ProducerConfig{Compression: kafka.CompressionZstd})
 	sent := make([]int, partitions)
-	send := func() bool {
-		partition := rand.IntN(partitions)
-		if sent[partition] == batches {
-			return false
+	send := func() {
+		if partition := rand.IntN(partitions); sent[partition] < batches {
+			p.Send(batchOf(int32(partition), id, int32(sent[partition]*perBatch), perBatch))
+			sent[partition]++
 		}
-		p.Send(batchOf(int32(partition), id, int32(sent[partition]*perBatch), perBatch))
-		sent[partition]++
-		return true
 	}
 	acknowledged, victim := 0, 1
 	for acknowledged < partitions*batches/2 {

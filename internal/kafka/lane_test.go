@@ -66,7 +66,7 @@ func TestBatchesAreSentAgainInOrder(t *testing.T) {
 }
 
 func TestBatchesSurviveBrokenConnections(t *testing.T) {
-	for name, moves := range map[string]bool{"to a broker that stays leader": false, "to one that is leader no more": true} {
+	for name, moves := range map[string]bool{"to one that stays leader": false, "to one that is leader no more": true} {
 		t.Run(name, func(t *testing.T) {
 			cluster, f := faulty(t)
 			n := 0

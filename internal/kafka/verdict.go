@@ -38,7 +38,7 @@ func judge(err error) (fate, error) {
 	switch {
 	case errors.Is(err, ErrTopicChanged):
 		return hopeless, err
-	case errors.Is(err, ErrNotAuthorized):
+	case errors.Is(err, ErrNotAuthorized), errors.Is(err, sarama.ErrSASLAuthenticationFailed):
 		return later, err
 	case errors.As(err, &unsendable): // sarama's own limit on requests
 		return hopeless, fmt.Errorf("%w: %w", ErrTooLarge, err)
@@ -58,8 +58,8 @@ func judge(err error) (fate, error) {
 		return hopeless, fmt.Errorf("%w: %w", ErrFenced, err)
 	case sarama.ErrInvalidTimestamp, sarama.ErrInvalidRecord, sarama.ErrUnsupportedForMessageFormat:
 		return hopeless, fmt.Errorf("%w: %w", ErrRefused, err)
-	case sarama.ErrTopicAuthorizationFailed, sarama.ErrClusterAuthorizationFailed, sarama.ErrSASLAuthenticationFailed,
-		sarama.ErrPolicyViolation, sarama.ErrInvalidTopic:
+	case sarama.ErrTopicAuthorizationFailed, sarama.ErrClusterAuthorizationFailed, sarama.ErrPolicyViolation,
+		sarama.ErrInvalidTopic:
 		return later, err
 	default:
 		return again, err
