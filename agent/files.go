@@ -46,8 +46,11 @@ func (a *Agent) openFiles() error {
 		s.stored, s.last, s.sealed = stored.State, stored.Sealed, stored.Sealed
 		s.isEnded, s.finished = stored.State.Finished, stored.State.Finished
 	}
-	if err := a.scan(); err != nil {
-		return err
+	for range 3 { // again while names change
+		if err := a.scan(); err != nil || !a.files.NeedsScan() {
+			a.chain()
+			return err
+		}
 	}
 	a.chain()
 	return nil
@@ -256,13 +259,8 @@ func (a *Agent) keepHouse() error {
 }
 
 func (a *Agent) keep(s *stream) error {
-	state := s.file.State(s.clean)
-	if !s.gone && (state.Identity != s.stored.Identity || state.Path != s.stored.Path || state.Head != s.stored.Head) {
-		record := journal.PutFile{Ref: s.ref, File: journal.File{State: state, Origin: s.originJSON()}}
-		if err := a.journal.Append(record); err != nil {
-			return err
-		}
-		s.stored = state
+	if err := a.store(s); err != nil {
+		return err
 	}
 	acked, ok := a.journal.AckedPosition(s.ref)
 	if !ok || s.sealed != s.last || s.before != nil || s.feed.active {
@@ -293,6 +291,16 @@ func (a *Agent) keep(s *stream) error {
 		return a.journal.Append(done)
 	}
 	return nil
+}
+
+// store brings what the journal knows of a file's name and beginning up to date: it is found again by them.
+func (a *Agent) store(s *stream) error {
+	state := s.file.State(s.clean)
+	if s.gone || state.Identity == s.stored.Identity && state.Path == s.stored.Path && state.Head == s.stored.Head {
+		return nil
+	}
+	s.stored = state
+	return a.journal.Append(journal.PutFile{Ref: s.ref, File: journal.File{State: state, Origin: s.originJSON()}})
 }
 
 // carriedOn tells whether a record that began in s is not complete yet.

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -17,6 +19,9 @@ import (
 	tail "github.com/logpipe/logpipe/agent/logfile"
 	"github.com/logpipe/logpipe/internal/kafka"
 )
+
+// rebuildTries is how often the files of a pending batch are looked for again before it counts as lost.
+const rebuildTries = 3
 
 // settings decide how bytes become records, keys and partitions. They are journaled, so that a pending batch can be
 // built again after they changed.
@@ -61,7 +66,10 @@ func (a *Agent) recover(ctx context.Context) error {
 			return err
 		}
 	}
-	pending, batches := a.rebuildAll()
+	pending, batches, err := a.rebuildAll()
+	if err != nil {
+		return err
+	}
 	if a.doubt || !state.HasProducer {
 		if err := a.renew(ctx, pending); err != nil {
 			return err
@@ -137,12 +145,16 @@ type rebuilt struct {
 	open    *openBatch
 }
 
-// rebuildAll builds all pending batches again. One whose bytes are gone is given up, and counted.
-func (a *Agent) rebuildAll() ([]journal.Batch, []*rebuilt) {
+// rebuildAll builds all pending batches again. One whose bytes are gone is given up, and counted; a file that merely
+// can't be read now is an error.
+func (a *Agent) rebuildAll() ([]journal.Batch, []*rebuilt, error) {
 	var pending []journal.Batch
 	var batches []*rebuilt
 	for _, b := range a.journal.State().Pending {
-		open, err := a.rebuild(b)
+		open, err := a.find(b)
+		if passing(err) {
+			return nil, nil, fmt.Errorf("read again what is pending on partition %d: %w", b.Partition, err)
+		}
 		if err != nil {
 			a.doubt = true // what follows it can't keep its sequence number
 			a.lost(lostUnavailable, int64(b.Count), 0)
@@ -152,7 +164,28 @@ func (a *Agent) rebuildAll() ([]journal.Batch, []*rebuilt) {
 		}
 		pending, batches = append(pending, b), append(batches, &rebuilt{b, open})
 	}
-	return pending, batches
+	return pending, batches, nil
+}
+
+// find builds b again. A file that was renamed or compressed since the last scan is looked for again.
+func (a *Agent) find(b journal.Batch) (*openBatch, error) {
+	open, err := a.rebuild(b)
+	for range rebuildTries {
+		if err == nil || errors.Is(err, tail.ErrNotFound) {
+			break
+		}
+		if err := a.scan(); err != nil {
+			return nil, err
+		}
+		open, err = a.rebuild(b)
+	}
+	return open, err
+}
+
+// passing tells whether a file may be readable later: it is being renamed, or its file system refuses for now.
+func passing(err error) bool {
+	var refused syscall.Errno
+	return errors.Is(err, fs.ErrNotExist) || errors.As(err, &refused)
 }
 
 // renew takes a new producer id and numbers the batches from 0 under it.

@@ -106,6 +106,11 @@ func (a *Agent) seal(group []*openBatch, now time.Time) error {
 		}
 		s := a.number(b, partition, now)
 		record.Batches, batches = append(record.Batches, s.journal), append(batches, s)
+		for _, from := range b.streams {
+			if err := a.store(from); err != nil {
+				return err
+			}
+		}
 		record.Moves = appendMoves(record.Moves, b.streams)
 	}
 	if err := a.journal.Append(record); err != nil {

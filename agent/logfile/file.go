@@ -47,6 +47,7 @@ type File struct {
 	gone     bool      // it has no name any more
 	gzip     bool      // only its compressed form has a name
 	replaced bool
+	idle     bool // it was read to its end, and has a name to find it by
 	finished bool
 	watch    int32
 	scan     uint64
@@ -153,6 +154,7 @@ func (f *File) shrunk() error {
 
 // open opens the file where it is now.
 func (f *File) open() error {
+	f.idle = false
 	if f.fd != nil {
 		return nil
 	}
@@ -163,17 +165,18 @@ func (f *File) open() error {
 	if err != nil {
 		return err
 	}
-	if f.gzip {
-		if f.zip, err = newGzipReader(fd, f.position, f.mark); err != nil {
-			return errors.Join(fmt.Errorf("read %s: %w", f.path, err), fd.Close())
-		}
-		f.fd = fd
-		return nil
-	}
 	found, err := lookAt(fd)
 	if err != nil || !f.id.sameInode(found.id) {
 		f.set.Rescan()
 		return errors.Join(fmt.Errorf("%s: another file has this name now: %w", f.path, fs.ErrNotExist), err, fd.Close())
+	}
+	if f.gzip {
+		if f.zip, err = newGzipReader(fd, f.position, f.mark); err != nil {
+			f.gone, f.replaced = errors.Is(err, ErrReplaced), errors.Is(err, ErrReplaced)
+			return errors.Join(fmt.Errorf("read %s: %w", f.path, err), fd.Close())
+		}
+		f.fd = fd
+		return nil
 	}
 	f.fd = fd
 	if f.id.Generation == 0 {
@@ -282,6 +285,14 @@ func (f *File) Finish() {
 func (f *File) Idle() {
 	if f.live && !f.rotated && !f.gone && !f.gzip && f.Lag() == 0 {
 		f.closeFile()
+		f.idle = true
+	}
+}
+
+// hold opens a file that has unread bytes, so that they stay readable whatever becomes of its name.
+func (f *File) hold() {
+	if f.fd == nil && !f.finished && !f.idle && !f.gone && f.open() != nil {
+		f.set.Rescan() // its name changed since it was looked at
 	}
 }
 

@@ -21,6 +21,10 @@ type candidate struct {
 	info info
 }
 
+// traceTries is how often a directory is read before a file in it is taken for gone: one that is renamed while that
+// happens may show under neither name.
+const traceTries = 3
+
 // Scan looks at all names. It opens only files that are new, and those that may be compressed forms of known ones.
 func (s *Set) Scan() (Changes, error) {
 	s.scans++
@@ -45,6 +49,9 @@ func (s *Set) Scan() (Changes, error) {
 		s.welcome(c, &changes)
 	}
 	s.sweep(&changes)
+	for _, f := range s.files {
+		f.hold()
+	}
 	s.first = false
 	return changes, nil
 }
@@ -129,17 +136,11 @@ func (s *Set) trace(f *File) {
 		s.note(f.path, found, false) // a rotated file where it was before
 		return
 	}
-	entries, _ := os.ReadDir(filepath.Dir(f.path))
-	for _, e := range entries {
-		path := filepath.Join(filepath.Dir(f.path), e.Name())
-		if found, err := look(path); err == nil && found.regular && f.id.sameInode(found.id) && s.find(found.id) == f {
-			s.note(path, found, false)
-			f.rotated = true
+	for range traceTries {
+		entries, _ := os.ReadDir(filepath.Dir(f.path))
+		if s.tracePlain(f, entries) || s.traceGzip(f, entries) {
 			return
 		}
-	}
-	if s.traceGzip(f, entries) {
-		return
 	}
 	f.gone, f.live = true, false
 	if f.fd != nil {
@@ -152,6 +153,23 @@ func (s *Set) trace(f *File) {
 	}
 }
 
+// tracePlain looks for another name of the file in its directory.
+func (s *Set) tracePlain(f *File, entries []os.DirEntry) bool {
+	for _, e := range entries {
+		path := filepath.Join(filepath.Dir(f.path), e.Name())
+		found, err := look(path)
+		if err != nil || !found.regular || !f.id.sameInode(found.id) {
+			continue
+		}
+		if s.find(found.id) == f || s.findGzip(found.id) == f {
+			s.note(path, found, false)
+			f.rotated = true
+			return true
+		}
+	}
+	return false
+}
+
 // traceGzip looks for the compressed form of a file whose plain form has no name any more: the one with its name if it
 // begins alike, or else any that begins alike and goes on alike up to the position.
 func (s *Set) traceGzip(f *File, entries []os.DirEntry) bool {
@@ -159,7 +177,8 @@ func (s *Set) traceGzip(f *File, entries []os.DirEntry) bool {
 		return false
 	}
 	dir, base := filepath.Dir(f.path), filepath.Base(f.source)
-	if s.tryGzip(f, f.path+gzSuffix, false) {
+	// A file that need not be read from there costs no decompression.
+	if s.tryGzip(f, f.path+gzSuffix, f.fd == nil && !f.finished) {
 		return true
 	}
 	return slices.ContainsFunc(entries, func(e os.DirEntry) bool {

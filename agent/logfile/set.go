@@ -222,14 +222,21 @@ func (s *Set) Open(ref uint32, mark Mark) (*File, error) {
 	}
 	f := s.files[i]
 	again := &File{set: s, id: f.id, path: f.path, head: f.head, gzip: f.gzip, gone: f.gone, watch: -1}
-	if f.gone && f.fd != nil {
-		fd, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", f.fd.Fd()))
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w: %w", f.path, ErrNotFound, err)
-		}
-		again.fd = fd
-	}
 	again.Rewind(mark)
+	if f.fd == nil {
+		return again, nil
+	}
+	// What is open can be read whatever became of its name, and may be the plain form of what is compressed by now.
+	fd, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", f.fd.Fd()))
+	if err != nil {
+		return nil, fmt.Errorf("open %s again: %w", f.path, err)
+	}
+	if again.fd, again.gzip = fd, f.zip != nil; again.gzip {
+		if again.zip, err = newGzipReader(fd, mark.Offset, mark); err != nil {
+			again.closeFile()
+			return nil, fmt.Errorf("read %s again: %w", f.path, err)
+		}
+	}
 	return again, nil
 }
 

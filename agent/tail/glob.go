@@ -83,7 +83,7 @@ func checkPattern(text string) error {
 	case slashInside(text):
 		return errors.New("a slash inside {} or [] is not supported: write one pattern for each")
 	}
-	for _, element := range strings.Split(text[1:], "/") {
+	for element := range strings.SplitSeq(text[1:], "/") {
 		if element == "" || element == "." || element == ".." {
 			return fmt.Errorf("contains the path element %q", element)
 		}

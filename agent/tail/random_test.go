@@ -66,9 +66,9 @@ func (w *writer) rotate() {
 		to = "app.log.1"
 	}
 	if w.copies {
-		w.copy("app.log", to)
+		w.copy(to)
 		w.glance()
-		w.truncate("app.log", 0)
+		w.truncate(0)
 		// Of a file that was empty when last looked at nothing tells that it was filled and truncated since.
 		w.write()
 		return

@@ -14,7 +14,7 @@ func TestRotationOf(t *testing.T) {
 		"logrotate, compressed":           {live: "app.log", name: "app.log.12.gz", want: "12"},
 		"logrotate with dateext":          {live: "app.log", name: "app.log-20260131.gz", want: "20260131"},
 		"the kubelet":                     {live: "0.log", name: "0.log.20260131-120000", want: "20260131-120000"},
-		"lumberjack":                      {live: "a.log", name: "a-2026-01-31T12-00-00.0.log", want: "2026-01-31T12-00-00.0"},
+		"lumberjack":                      {live: "a.log", name: "a-2026-01-31T12-00-00.log", want: "2026-01-31T12-00-00"},
 		"logback":                         {live: "a.log", name: "a.2026-01-31.log.gz", want: "2026-01-31"},
 		"an old one":                      {live: "a.log", name: "a.log.old", want: "old"},
 		"compressed in place":             {live: "a.log", name: "a.log.gz", want: ""},

@@ -18,17 +18,17 @@ func TestCopytruncate(t *testing.T) {
 			w.append("app.log", lines("a", 40))
 			w.step()
 			w.append("app.log", lines("b", 4)) // not read before the truncation: only the copy has it
-			w.copy("app.log", "app.log.1")
+			w.copy("app.log.1")
 			w.scan()
-			w.truncate("app.log", 0)
+			w.truncate(0)
 			w.append("app.log", "new\n")
 			w.settle()
 			w.wantText(map[string]string{"app.log": lines("a", 40) + lines("b", 4) + "new\n"})
 			w.wantEnded()
 
 			w.rename("app.log.1", "app.log.2")
-			w.copy("app.log", "app.log.1")
-			w.truncate("app.log", 0)
+			w.copy("app.log.1")
+			w.truncate(0)
 			w.append("app.log", "newest\n")
 			w.settle()
 			w.start(func() { w.gzip("app.log.2") })
@@ -46,13 +46,13 @@ func TestCopytruncateWhileDown(t *testing.T) {
 	w.step()
 	w.start(func() {
 		w.append("app.log", lines("b", 4))
-		w.copy("app.log", "app.log.1")
-		w.truncate("app.log", 0)
+		w.copy("app.log.1")
+		w.truncate(0)
 		w.append("app.log", lines("c", 4))
 		w.rename("app.log.1", "app.log.2")
 		w.gzip("app.log.2")
-		w.copy("app.log", "app.log.1")
-		w.truncate("app.log", 0)
+		w.copy("app.log.1")
+		w.truncate(0)
 		w.append("app.log", "new\n")
 	})
 	w.settle()
@@ -67,7 +67,7 @@ func TestTruncationWithoutACopyCountsWhatWasNotRead(t *testing.T) {
 	w.step()
 	w.append("app.log", "12345678\n")
 	w.scan()
-	w.truncate("app.log", 0)
+	w.truncate(0)
 	w.append("app.log", "new\n")
 	w.step()
 	w.wantText(map[string]string{"app.log": "one\ntwo\nnew\n"})
@@ -86,7 +86,7 @@ func TestTruncatedAndRefilledBeyondTheOldPosition(t *testing.T) {
 			w.start()
 			w.append("app.log", test.before)
 			w.step()
-			w.truncate("app.log", 0)
+			w.truncate(0)
 			w.append("app.log", test.after)
 			w.step() // reading sees it
 			w.step() // and the next scan begins anew
@@ -102,7 +102,7 @@ func TestTruncatedAndRefilledBeyondTheOldPositionWhileDown(t *testing.T) {
 	w.append("app.log", lines("a", 50))
 	w.step()
 	w.start(func() {
-		w.truncate("app.log", 0)
+		w.truncate(0)
 		w.append("app.log", lines("a", 30)+lines("b", 50))
 	})
 	w.step()
@@ -115,7 +115,7 @@ func TestTruncationIsSeenByReadAtOnce(t *testing.T) {
 	w.start()
 	w.append("app.log", lines("a", 50))
 	w.step()
-	w.truncate("app.log", 10)
+	w.truncate(10)
 	f := w.set.Lookup(w.path("app.log"))
 	if _, err := f.Read(make([]byte, 100)); !errors.Is(err, ErrReplaced) {
 		t.Errorf("error %v, want ErrReplaced", err)
@@ -129,7 +129,7 @@ func TestIncarnationsHaveDifferentIdentities(t *testing.T) {
 	w.step()
 	old := w.set.Lookup(w.path("app.log")).State(Mark{}).Identity
 	for want := uint32(1); want < 3; want++ {
-		w.truncate("app.log", 0)
+		w.truncate(0)
 		w.append("app.log", strings.Repeat("x", int(want))+"\n")
 		w.step()
 		w.step()
@@ -169,7 +169,7 @@ func TestPowerCutThatLostTheEnd(t *testing.T) {
 			// The head that was stored is the one from before the last lines.
 			w.set.Lookup(w.path("app.log")).head = head
 			w.start(func() {
-				w.truncate("app.log", test.truncate)
+				w.truncate(test.truncate)
 				w.append("app.log", "")
 			})
 			w.scan()

@@ -223,9 +223,10 @@ func (w *world) remove(name string) {
 	w.must(os.Remove(w.path(name)))
 }
 
-func (w *world) truncate(name string, size int64) {
+// truncate cuts the live file.
+func (w *world) truncate(size int64) {
 	w.t.Helper()
-	w.must(os.Truncate(w.path(name), size))
+	w.must(os.Truncate(w.path("app.log"), size))
 }
 
 // gzip compresses as the kubelet does: into a temporary file, which is renamed before the plain file is removed.
@@ -246,9 +247,10 @@ func gzipped(plain []byte) []byte {
 	return out.Bytes()
 }
 
-func (w *world) copy(from, to string) {
+// copy copies the live file.
+func (w *world) copy(to string) {
 	w.t.Helper()
-	data, err := os.ReadFile(w.path(from))
+	data, err := os.ReadFile(w.path("app.log"))
 	w.must(err)
 	w.must(os.WriteFile(w.path(to), data, 0o644))
 }
