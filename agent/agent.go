@@ -13,7 +13,7 @@ import (
 
 	"github.com/logpipe/logpipe/agent/decode"
 	"github.com/logpipe/logpipe/agent/journal"
-	tail "github.com/logpipe/logpipe/agent/logfile"
+	"github.com/logpipe/logpipe/agent/tail"
 	"github.com/logpipe/logpipe/internal/kafka"
 )
 

@@ -9,7 +9,7 @@ import (
 
 	"github.com/logpipe/logpipe/agent/decode"
 	"github.com/logpipe/logpipe/agent/journal"
-	tail "github.com/logpipe/logpipe/agent/logfile"
+	"github.com/logpipe/logpipe/agent/tail"
 )
 
 // recordOverhead is the most that Kafka's record format (KIP-98) adds to a key and a value without headers; a header

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	tail "github.com/logpipe/logpipe/agent/logfile"
+	"github.com/logpipe/logpipe/agent/tail"
 	"github.com/logpipe/logpipe/internal/kafka"
 )
 

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/logpipe/logpipe/agent/decode"
-	tail "github.com/logpipe/logpipe/agent/logfile"
+	"github.com/logpipe/logpipe/agent/tail"
 )
 
 // feed is a piece of a file that its stream's decoder was fed with and whose records are being put into batches. It

@@ -5,7 +5,7 @@ import (
 
 	"github.com/logpipe/logpipe/agent/decode"
 	"github.com/logpipe/logpipe/agent/journal"
-	tail "github.com/logpipe/logpipe/agent/logfile"
+	"github.com/logpipe/logpipe/agent/tail"
 )
 
 // anyPartition is the partition of records without a key until their batch is sealed.

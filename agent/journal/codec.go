@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/logpipe/logpipe/agent/decode"
-	tail "github.com/logpipe/logpipe/agent/logfile"
+	"github.com/logpipe/logpipe/agent/tail"
 )
 
 // Integers are varints, hashes and checksums fixed little-endian words, byte strings prefixed with their length.

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/logpipe/logpipe/agent/decode"
-	tail "github.com/logpipe/logpipe/agent/logfile"
+	"github.com/logpipe/logpipe/agent/tail"
 )
 
 func TestRecordsSurviveEncoding(t *testing.T) {

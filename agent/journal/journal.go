@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/logpipe/logpipe/agent/decode"
-	tail "github.com/logpipe/logpipe/agent/logfile"
+	"github.com/logpipe/logpipe/agent/tail"
 )
 
 // FileRef names a file inside one journal. It is never used for a second file.

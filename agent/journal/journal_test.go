@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/logpipe/logpipe/agent/decode"
-	tail "github.com/logpipe/logpipe/agent/logfile"
+	"github.com/logpipe/logpipe/agent/tail"
 )
 
 var producerA = Producer{ID: 4000, ClusterID: "Vb2Fh1ZkT9a0wS7rXcYpQg", TopicID: "mJ8sK3vLQ1uQ2n5b7c9d0e"}

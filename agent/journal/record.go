@@ -2,7 +2,7 @@ package journal
 
 import (
 	"github.com/logpipe/logpipe/agent/decode"
-	tail "github.com/logpipe/logpipe/agent/logfile"
+	"github.com/logpipe/logpipe/agent/tail"
 )
 
 // Record is one change of a State: Renew, PutSettings, PutFile, Seal, Move, Ack, Forget or Discard. The slices inside a

@@ -1,325 +1,343 @@
 package tail
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"time"
+
+	"github.com/cespare/xxhash/v2"
+	"golang.org/x/sys/unix"
 )
 
-// File is one log file, from its first byte to its last, under whatever names it has. It belongs to the goroutine of
-// its Set.
+var (
+	// ErrReplaced is returned by Read when the file no longer continues what was read of it: it was truncated, or
+	// truncated and filled again. The next Scan brings what is there now as a new File.
+	ErrReplaced = errors.New("file was truncated")
+	// ErrNotFound is returned when a stored file is nowhere any more.
+	ErrNotFound = errors.New("file is gone")
+)
+
+// File is one incarnation of one log file. It stays the same through renames and compression. One goroutine owns it.
 type File struct {
-	set    *Set
-	ref    uint32
-	source string
-	path   string
-	// identity and head say what the bytes are, at is the inode that holds them now: another one when they were
-	// compressed or copied.
-	identity Identity
-	at       inode
-	zipped   bool
+	// Ref is the owner's name for the file.
+	Ref uint32
+
+	set      *Set
+	id       Identity
+	source   string
+	path     string
 	head     Head
-	boot     string // under which the state was stored
+	position int64
+	// tail holds the bytes before position, or nil until they were read and compared with mark.
+	tail []byte
+	mark Mark
+	boot string
 
-	// mark is the position, its hash valid while reader is nil.
-	mark   Mark
-	acked  int64
-	reader *reader
-	// failed is what ended reading; the next scan ends the file.
-	failed error
+	fd  *os.File
+	zip *gzipReader
 
-	// previous is the file whose last line may go on in this one.
-	previous *File
-
-	// size and mtime are as last seen, of the plain file; size is an estimate for a compressed one.
-	size   int64
-	mtime  int64
-	before int64 // size at the scan before: growth since then may be of other content
-	grewAt time.Time
-
-	verified bool // seen to hold what its state says
-	dormant  bool // known, but not selected by the patterns now
+	size     int64
+	changed  time.Time // when size was last seen to grow
+	live     bool      // it is under a name that matches the patterns
+	rotated  bool      // another file has taken its name
+	gone     bool      // it has no name any more
+	gzip     bool      // only its compressed form has a name
+	replaced bool
+	idle     bool // it was read to its end, and has a name to find it by
 	finished bool
-	gone     bool // no name leads to it any more
-	rotated  bool // found under the name of a rotated file
-	copied   bool // the bytes are in a copy that is complete
-	retry    bool // a read failed for want of the file
-	changed  bool // State differs from what was last reported
-	final    bool // what Final said at the last scan
-
-	round    uint64  // the scan that saw it last
-	missed   int     // scans since then
-	searched version // what was last searched for it
-	adopted  version // what was last searched for files between it and its successor
+	watch    int32
+	scan     uint64
+	overlap  [MarkBytes]byte
 }
 
-// Ref returns the reference the file is known by, 0 for a new one.
-func (f *File) Ref() uint32 { return f.ref }
-
-// SetRef gives a new file its reference. It may be done once.
-func (f *File) SetRef(ref uint32) { f.ref = ref }
-
-// Path returns where the file was last seen.
+// Path is the name the file has now, or had last.
 func (f *File) Path() string { return f.path }
 
-// Source returns the path that the file was first seen under, or the live name of a file first seen when rotated.
+// Source is the name under which the file was first seen.
 func (f *File) Source() string { return f.source }
 
-// Position returns the offset from where Read reads. In a compressed file it counts decompressed bytes.
-func (f *File) Position() int64 { return f.mark.Offset }
+// Position is the offset from where Read reads.
+func (f *File) Position() int64 { return f.position }
 
-// Size returns the file's size as last seen. It is an estimate for a compressed file.
-func (f *File) Size() int64 { return max(f.size, f.mark.Offset) }
-
-// Lag returns the number of bytes not read yet, as of the last scan or read. It is an estimate for a compressed file.
-func (f *File) Lag() int64 { return f.Size() - f.mark.Offset }
-
-// Previous returns the file that had the live name before and has not been released yet, nil if there is none. It is to
-// be read to its end first: its last line may go on in this file.
-func (f *File) Previous() *File {
-	if f.previous != nil && f.previous.finished {
-		f.previous = nil
+// Lag is how many bytes are known to be unread. Those of a compressed file are not known.
+func (f *File) Lag() int64 {
+	if f.gzip {
+		return 0
 	}
-	return f.previous
+	return max(0, f.size-f.position)
 }
 
-// Finished tells whether the file was released. It is false again when the file grows after all.
-func (f *File) Finished() bool { return f.finished }
+// Gzip tells whether the file is read from its compressed form.
+func (f *File) Gzip() bool { return f.gzip }
 
-// State returns what to store of the file if reading is to go on from mark.
-func (f *File) State(mark Mark) State {
-	return State{
-		Identity: f.identity, Path: f.path, Head: f.head, Mark: mark, Boot: f.set.cfg.Boot,
-		Finished: f.finished && mark.Offset == f.mark.Offset,
-	}
-}
-
-// Read fills buf from the position on and leaves the position where it is. A short count means that there is no more
-// for now, io.EOF that there is nothing new. Any other error ends reading until the next scan.
+// Read fills buf with the bytes at the position, without moving it. It returns io.EOF when there are none for now, and
+// ErrReplaced when the bytes before the position are not those that were read.
 func (f *File) Read(buf []byte) (int, error) {
-	if f.failed != nil {
-		return 0, f.failed
+	if f.replaced {
+		return 0, ErrReplaced
 	}
-	n, err := f.read(buf)
-	switch {
-	case err == nil:
-		return n, nil
-	case errors.Is(err, errPartial):
-		return 0, f.partial()
-	case errors.Is(err, io.EOF):
+	if err := f.open(); err != nil {
+		return 0, err
+	}
+	if f.zip != nil {
+		return f.zip.peek(buf)
+	}
+	before := min(f.position, MarkBytes)
+	n, err := f.readAround(buf, before)
+	if err != nil {
+		return 0, fmt.Errorf("read %s: %w", f.path, err)
+	}
+	if int64(n) < before {
+		return 0, f.shrunk()
+	}
+	if !f.continues(f.overlap[:before]) {
+		f.replaced = true
+		return 0, ErrReplaced
+	}
+	n -= int(before)
+	if n == 0 {
 		return 0, io.EOF
-	case errors.Is(err, ErrMoved):
-		f.retry = true
-	case errors.Is(err, ErrReplaced), errors.Is(err, ErrDamaged), errors.Is(err, ErrTooLarge):
-		f.failed = fmt.Errorf("read %s: %w", f.path, err)
-		return 0, f.failed
 	}
-	return 0, fmt.Errorf("read %s: %w", f.path, err)
+	f.growHead(buf[:n])
+	if end := f.position + int64(n); end > f.size {
+		f.size, f.changed = end, f.set.now()
+	}
+	return n, nil
 }
 
-func (f *File) read(buf []byte) (int, error) {
-	if err := f.attach(); err != nil {
-		return 0, err
-	}
-	n, err := f.reader.content.read(buf, f.reader.before(), f.mark.Offset)
-	if err != nil {
-		return 0, err
-	}
-	f.size = max(f.size, f.mark.Offset+int64(n))
-	if f.needsHead() {
-		err = f.growHead()
-	}
-	return n, err
-}
-
-// needsHead tells whether the head is to be read: it can grow, or no mark tells yet that the file was refilled.
-func (f *File) needsHead() bool {
-	return !f.reader.opened.zipped && (f.head.Bytes < HeadBytes || f.mark.Offset == 0)
-}
-
-// partial is the outcome of reading a compressed file that ends too early: if it is still being written there will be
-// more, to be read by a new stream.
-func (f *File) partial() error {
-	if f.set.now().Sub(f.grewAt) < f.set.cfg.IdleAfter {
-		f.detach()
-		return io.EOF
-	}
-	f.failed = fmt.Errorf("read %s: %w: %w", f.path, ErrDamaged, errPartial)
-	return f.failed
-}
-
-// growHead makes the head cover more of the file, if there is more.
-func (f *File) growHead() error {
-	first := make([]byte, HeadBytes)
-	n, err := readAt(f.reader.opened.fd, first, 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return err
-	}
-	if !f.head.isOf(first[:n]) {
-		return ErrReplaced
-	}
-	if n > f.head.Bytes {
-		f.head, f.changed = headOf(first[:n]), true
-	}
-	return nil
-}
-
-// attach opens the file at the position unless it is open.
-func (f *File) attach() error {
-	if f.reader.isOpen() {
-		return nil
-	}
-	o, err := openFile(f.set.rootOf(f.path), f.path)
-	if isGone(err) {
-		return ErrMoved
-	}
-	if err != nil {
-		return err
-	}
-	r, err := f.positioned(o)
-	if err != nil {
-		(&reader{opened: o}).close()
-		return err
-	}
-	f.reader = r
-	return nil
-}
-
-func (f *File) positioned(o opened) (*reader, error) {
-	if !f.isAt(o.stat) {
-		return nil, ErrMoved
-	}
-	r, err := f.wanted().position(o)
-	if errors.Is(err, ErrChanged) {
-		err = ErrReplaced
-	}
-	return r, err
-}
-
-// isAt tells whether the status is that of the inode which holds the bytes. A file of which nothing but its state is
-// known has been seen on no device yet.
-func (f *File) isAt(st stat) bool {
-	if f.at.dev != 0 && f.at.dev != st.dev {
-		return false
-	}
-	return f.at.number == st.number && (f.at.birth == 0 || st.birth == 0 || f.at.birth == st.birth)
-}
-
-func (f *File) wanted() wanted {
-	return wanted{head: f.head, mark: f.Mark(), maxBytes: f.set.cfg.MaxDecompressed}
-}
-
-// detach closes the descriptor and keeps the position.
-func (f *File) detach() {
-	if f.reader == nil {
-		return
-	}
-	f.mark = f.Mark()
-	f.reader.close()
-	f.reader = nil
-}
-
-// Mark returns the mark of the position.
-func (f *File) Mark() Mark { return f.MarkAt(f.mark.Offset, nil) }
-
-// MarkAt returns the mark of an offset inside chunk, or at its end. Chunk are the bytes that Read returned last.
-func (f *File) MarkAt(offset int64, chunk []byte) Mark {
-	if f.reader == nil {
-		return f.mark
-	}
-	var scratch [MarkBytes]byte
-	return markOf(offset, f.reader.lastOf(chunk[:offset-f.mark.Offset], scratch[:]))
-}
-
-// Advance moves the position over the first n bytes of data, which Read returned last.
-func (f *File) Advance(n int, data []byte) {
-	if f.reader != nil {
-		f.reader.keep(data[:n])
-		if f.reader.content != nil {
-			f.reader.content.used(n)
+// readAround reads the bytes before the position and those behind it in one system call, so that no truncation can come
+// between them.
+func (f *File) readAround(buf []byte, before int64) (int, error) {
+	for {
+		n, err := unix.Preadv(int(f.fd.Fd()), [][]byte{f.overlap[:before], buf}, f.position-before)
+		if !errors.Is(err, unix.EINTR) {
+			return n, err
 		}
 	}
-	f.mark.Offset += int64(n)
-	f.size = max(f.size, f.mark.Offset)
 }
 
-// Acknowledge says that nothing before the offset is to be read again. A file keeps its descriptor until its position
-// is acknowledged.
-func (f *File) Acknowledge(offset int64) { f.acked = max(f.acked, offset) }
+// continues tells whether before is what was before the position when it was read.
+func (f *File) continues(before []byte) bool {
+	if f.tail != nil {
+		return bytes.Equal(f.tail, before)
+	}
+	if f.position > 0 && xxhash.Sum64(before) != f.mark.Hash {
+		return false
+	}
+	f.tail = append(make([]byte, 0, MarkBytes), before...)
+	return true
+}
 
-// Rewind moves the position to a mark that MarkAt or Mark gave before. It returns ErrChanged if the bytes before it
-// are no longer what they were.
-func (f *File) Rewind(mark Mark) error {
-	if mark == f.Mark() {
+// shrunk is called when the file ends before the position. After a power cut the page cache is lost, and with it the
+// end of the file; where the head is still the same, reading goes on at the new end.
+func (f *File) shrunk() error {
+	found, err := lookAt(f.fd)
+	if err != nil {
+		return err
+	}
+	if f.tail == nil && f.boot != "" && f.boot != f.set.boot && f.headMatches(f.fd) && found.size > 0 {
+		f.set.lostCache += f.position - found.size
+		f.position, f.mark = found.size, Mark{Offset: found.size}
+		f.tail = make([]byte, min(found.size, MarkBytes), MarkBytes)
+		if _, err := f.fd.ReadAt(f.tail, found.size-int64(len(f.tail))); err != nil {
+			return fmt.Errorf("read %s: %w", f.path, err)
+		}
+		return io.EOF
+	}
+	f.replaced = true
+	return ErrReplaced
+}
+
+// open opens the file where it is now.
+func (f *File) open() error {
+	f.idle = false
+	if f.fd != nil {
 		return nil
 	}
-	if err := f.attach(); err != nil {
-		return fmt.Errorf("rewind %s: %w", f.path, err)
+	if f.gone {
+		return fmt.Errorf("%s: %w", f.path, ErrNotFound)
 	}
-	w := f.wanted()
-	w.mark = mark
-	o := f.reader.opened
-	o.stat.size = max(o.stat.size, f.size)
-	r, err := w.position(o)
+	fd, err := openFile(f.set.root(f.path), f.path)
 	if err != nil {
-		return fmt.Errorf("rewind %s: %w", f.path, err)
+		return err
 	}
-	f.reader, f.mark, f.finished = r, mark, false
+	found, err := lookAt(fd)
+	if err != nil || !f.id.sameInode(found.id) {
+		f.set.Rescan()
+		return errors.Join(fmt.Errorf("%s: another file has this name now: %w", f.path, fs.ErrNotExist), err, fd.Close())
+	}
+	if f.gzip {
+		if f.zip, err = newGzipReader(fd, f.position, f.mark); err != nil {
+			f.gone, f.replaced = errors.Is(err, ErrReplaced), errors.Is(err, ErrReplaced)
+			return errors.Join(fmt.Errorf("read %s: %w", f.path, err), fd.Close())
+		}
+		f.fd = fd
+		return nil
+	}
+	f.fd = fd
+	if f.id.Generation == 0 {
+		f.id.Generation = generation(fd)
+	}
 	return nil
 }
 
-// maxRest bounds what Rest returns.
-const maxRest = 64 << 20
+// admit opens a new file and reads its head: from then on it is known whatever becomes of its name, and its bytes stay
+// readable until it is finished.
+func (f *File) admit() error {
+	if err := f.open(); err != nil {
+		return err
+	}
+	var err error
+	if f.gzip {
+		f.head, err = gzipHead(f.fd, HeadBytes)
+	} else {
+		f.head, err = readHead(f.fd, HeadBytes)
+	}
+	if err != nil {
+		return fmt.Errorf("read the beginning of %s: %w", f.path, err)
+	}
+	return nil
+}
 
-// Rest returns what is left between the position and the end. It is meant for the last line of a file that is Final,
-// which lacks a newline.
+// Advance moves the position behind data, which Read gave.
+func (f *File) Advance(n int, data []byte) {
+	f.position += int64(n)
+	f.mark.Offset = f.position
+	f.tail = lastBytes(f.tail, data[:n])
+	f.mark.Hash = xxhash.Sum64(f.tail)
+	if f.zip != nil {
+		f.zip.discard(n)
+		f.size = max(f.size, f.position)
+	}
+}
+
+// lastBytes returns the last MarkBytes of before and data, in the memory of before.
+func lastBytes(before, data []byte) []byte {
+	if len(data) >= MarkBytes {
+		return append(before[:0], data[len(data)-MarkBytes:]...)
+	}
+	if keep := MarkBytes - len(data); len(before) > keep {
+		before = append(before[:0], before[len(before)-keep:]...)
+	}
+	return append(before, data...)
+}
+
+// MarkAt returns the mark for an offset inside chunk, the bytes at the position that Read gave last.
+func (f *File) MarkAt(offset int64, chunk []byte) Mark {
+	data := chunk[:offset-f.position]
+	if len(data) >= MarkBytes {
+		return Mark{Offset: offset, Hash: xxhash.Sum64(data[len(data)-MarkBytes:])}
+	}
+	var digest xxhash.Digest
+	digest.Reset()
+	keep := min(len(f.tail), MarkBytes-len(data))
+	_, _ = digest.Write(f.tail[len(f.tail)-keep:])
+	_, _ = digest.Write(data)
+	return Mark{Offset: offset, Hash: digest.Sum64()}
+}
+
+// Rewind moves the position to where mark was taken. The bytes before it are compared at the next Read.
+func (f *File) Rewind(mark Mark) {
+	f.position, f.mark, f.tail = mark.Offset, mark, nil
+	if mark.Offset == 0 {
+		f.tail = []byte{}
+	}
+	if f.zip != nil {
+		f.closeFile()
+	}
+}
+
+// Rest returns the bytes behind the position of a file that can no longer grow.
 func (f *File) Rest() ([]byte, error) {
-	rest := make([]byte, min(f.Lag(), maxRest)+1)
-	n, err := f.Read(rest)
-	for n == len(rest) && n < maxRest {
-		rest = make([]byte, min(2*n, maxRest))
-		n, err = f.Read(rest)
+	buf := make([]byte, 64<<10)
+	n, err := f.Read(buf)
+	for n == len(buf) && err == nil {
+		buf = make([]byte, 4*len(buf))
+		n, err = f.Read(buf)
 	}
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
+	if errors.Is(err, io.EOF) || errors.Is(err, ErrReplaced) || errors.Is(err, ErrNotFound) {
+		return nil, nil
 	}
-	return rest[:n], nil
+	return buf[:n], err
 }
 
-// Final tells whether the file, once read to its end, can no longer grow, so that its last line is complete even
-// without a newline. It was deleted, or renamed while another file took its name, and has not grown for
-// Config.FinishQuiet; renamed with no successor it has not grown for Config.IdleAfter. A compressed file is final at
-// its end.
+// Final tells whether the file can no longer grow: it lost its name, or its content to a compressed form, and was quiet
+// for a while, in case its writer still has it open.
 func (f *File) Final() bool {
-	if f.readsGzip() {
-		return f.reader.isOpen() && f.reader.content.ended()
-	}
-	quiet := f.set.now().Sub(f.grewAt)
-	switch {
-	case f.copied:
+	if f.gzip || f.replaced {
 		return true
-	case f.gone, f.rotated, f.set.isSuperseded(f):
-		return quiet >= f.set.cfg.FinishQuiet
-	case f.path != f.source:
-		return quiet >= f.set.cfg.IdleAfter
 	}
-	return false
+	return (f.rotated || f.gone) && f.set.now().Sub(f.changed) >= f.set.cfg.Quiet
 }
 
-// readsGzip tells whether the bytes come out of a compressed file. One that was compressed while open is read to its
-// end as it was.
-func (f *File) readsGzip() bool {
-	if f.reader.isOpen() {
-		return f.reader.opened.zipped
-	}
-	return f.zipped
+// Finish says that all of the file was read and acknowledged. Its descriptor is closed; its state has to be kept until
+// a Scan reports it gone.
+func (f *File) Finish() {
+	f.finished = true
+	f.closeFile()
 }
 
-// Release closes a file that was read to its end and whose last byte is acknowledged. The file is finished; its state
-// is to be kept until a scan says that it is forgotten. A file from OpenState is closed, and nothing else.
-func (f *File) Release() {
-	f.detach()
-	f.finished, f.previous = true, nil
-	f.acked = f.mark.Offset
+// Idle closes the descriptor of a file that is read to its end and can be found again by its name.
+func (f *File) Idle() {
+	if f.live && !f.rotated && !f.gone && !f.gzip && f.Lag() == 0 {
+		f.closeFile()
+		f.idle = true
+	}
+}
+
+// hold opens a file that has unread bytes, so that they stay readable whatever becomes of its name.
+func (f *File) hold() {
+	if f.fd == nil && !f.finished && !f.idle && !f.gone && f.open() != nil {
+		f.set.Rescan() // its name changed since it was looked at
+	}
+}
+
+func (f *File) closeFile() {
+	if f.fd != nil {
+		_ = f.fd.Close()
+	}
+	f.fd, f.zip = nil, nil
+}
+
+// State is what has to be stored of the file to find it again and go on at mark.
+func (f *File) State(mark Mark) State {
+	return State{
+		Identity: f.id, Path: f.path, Head: f.head, Mark: mark, Boot: f.set.boot, Finished: f.finished,
+	}
+}
+
+// growHead makes the head cover more of a file that was shorter before.
+func (f *File) growHead(fresh []byte) {
+	if f.head.Bytes >= HeadBytes || f.position+int64(len(fresh)) <= int64(f.head.Bytes) {
+		return
+	}
+	if head, err := readHead(f.fd, HeadBytes); err == nil {
+		f.head = head
+	}
+}
+
+// headMatches tells whether r begins with the bytes that the head covers.
+func (f *File) headMatches(r io.ReaderAt) bool {
+	head, err := readHead(r, f.head.Bytes)
+	return err == nil && head == f.head
+}
+
+// readHead hashes up to limit first bytes.
+func readHead(r io.ReaderAt, limit int) (Head, error) {
+	buf := make([]byte, limit)
+	n, err := r.ReadAt(buf, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return Head{}, err
+	}
+	return Head{Bytes: n, Hash: xxhash.Sum64(buf[:n])}, nil
+}
+
+// sameInode compares what both sides know. The incarnation is ours and no part of it.
+func (id Identity) sameInode(other Identity) bool {
+	return id.Inode == other.Inode && (id.Birth == 0 || other.Birth == 0 || id.Birth == other.Birth) &&
+		(id.Generation == 0 || other.Generation == 0 || id.Generation == other.Generation)
 }

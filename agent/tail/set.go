@@ -1,219 +1,244 @@
 package tail
 
 import (
-	"cmp"
 	"fmt"
-	"path"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/bmatcuk/doublestar/v4"
 )
+
+const (
+	defaultQuiet = 5 * time.Second
+	// copyGrace is how long a file that looks like a copy of another waits for that other one to be truncated.
+	copyGrace = time.Minute
+	tmpSuffix = ".tmp"
+	gzSuffix  = ".gz"
+)
+
+// Config says which files a Set has.
+type Config struct {
+	// Include are absolute glob patterns, see CheckPattern.
+	Include []string
+	// Accept is asked about every path that matches; nil accepts all.
+	Accept func(path string) bool
+	// IgnoreOlder leaves out files that were not modified for so long when first seen; 0 leaves out none.
+	IgnoreOlder time.Duration
+	// StartAtEnd skips what is in files that are there at the first Scan of a Set that knows none.
+	StartAtEnd bool
+	// Compressed also reads what was compressed before it was read.
+	Compressed bool
+	// Quiet is how long a file that lost its name must not grow to be taken as ended. Default 5s.
+	Quiet time.Duration
+	// Now is the clock. Default time.Now.
+	Now func() time.Time
+}
 
 // Known is a file of an earlier run.
 type Known struct {
-	State State
-	// Source is what File.Source returned then.
+	Ref    uint32
 	Source string
+	State  State
 }
 
-// Set is the files that the patterns of a Config select, and those they became by rotation.
+// Found is a file that is new to the Set.
+type Found struct {
+	File *File
+	// Before is the file that had its name, nil if there was none: it has to be read to its end first.
+	Before *File
+}
+
+// Problem is a file that can't be read, and why. It is told at every Scan.
+type Problem struct {
+	Path string
+	Err  error
+}
+
+// Changes are what a Scan found.
+type Changes struct {
+	// New files, each behind the one that had its name before.
+	New []Found
+	// Gone files have neither a name nor a descriptor any more: their state can be dropped. Lost counts the bytes that
+	// are known to be unread.
+	Gone []Gone
+	// Problems are files that match but can't be read.
+	Problems []Problem
+}
+
+// Gone is a file that is no more.
+type Gone struct {
+	File *File
+	Lost int64
+}
+
+// Set knows all files that match, and those that did.
 type Set struct {
-	cfg    Config
-	inputs []input
-	roots  []string
-	settle time.Duration
-
-	round       uint64
-	first       bool // there is no known file and no scan yet
-	dirs        map[string]*directory
-	dirsChanged bool
-
-	files    []*File
-	iterated []*File // see snapshot
-	byPath   map[string]*File
-	byInode  map[uint64][]*File
-	// live holds the newest file of each live name.
-	live map[string]*File
-	// aliases are second forms of a file that is still there: a copy before the truncation, a .gz before the removal.
-	aliases map[inode]*File
-	refused map[string]refused
+	cfg   Config
+	boot  string
+	files []*File
+	// byInode finds files by inode number; several may have had it.
+	byInode map[uint64][]*File
+	// newest is the last file that had a name, by name.
+	newest map[string]*File
+	// present are the names of the unknown files of the Scan at hand.
+	present map[string]bool
+	first   bool
+	scans   uint64
+	rescan  bool
+	roots   []string
+	watch   *watcher
+	// lostCache counts bytes that a power cut took from files after they were read.
+	lostCache int64
 }
 
-type refused struct {
-	reason string
-	round  uint64
-}
-
-// NewSet makes a set that goes on with the known files of an earlier run, by their references. The first Scan finds
-// them.
-func NewSet(cfg Config, known map[uint32]Known) (*Set, error) {
-	inputs, err := compileInputs(cfg.Inputs)
-	if err != nil {
-		return nil, err
-	}
-	s := &Set{
-		cfg: cfg.withDefaults(), inputs: inputs, settle: directorySettle, first: len(known) == 0,
-		dirs: map[string]*directory{}, byPath: map[string]*File{}, byInode: map[uint64][]*File{},
-		live: map[string]*File{}, aliases: map[inode]*File{}, refused: map[string]refused{},
-	}
-	for _, in := range inputs {
-		for _, p := range in.include {
-			s.roots = append(s.roots, p.root)
-		}
-	}
-	slices.Sort(s.roots)
-	s.roots = slices.Compact(s.roots)
-	for ref, k := range known {
-		s.files = append(s.files, s.restored(ref, k))
-	}
-	slices.SortFunc(s.files, func(a, b *File) int {
-		return cmp.Or(strings.Compare(a.source, b.source), compareAge(a, b))
-	})
-	newest := map[Identity]uint32{}
-	for _, f := range s.files {
-		newest[f.identity.withoutIncarnation()] = max(newest[f.identity.withoutIncarnation()], f.identity.Incarnation)
-	}
-	for _, f := range s.files {
-		if f.identity.Incarnation < newest[f.identity.withoutIncarnation()] {
-			f.at = inode{} // its bytes can only be in a copy
-		}
-		s.track(f)
-		f.previous = s.live[f.source]
-		s.live[f.source] = f
-	}
-	return s, nil
-}
-
-// restored is a file of which nothing but its state is known yet.
-func (s *Set) restored(ref uint32, k Known) *File {
-	st := k.State
-	f := &File{
-		set: s, ref: ref, source: k.Source, path: st.Path, identity: st.Identity,
-		at:   inode{number: st.Identity.Inode, birth: st.Identity.Birth},
-		head: st.Head, mark: st.Mark, acked: st.Mark.Offset, boot: st.Boot,
-		finished: st.Finished, dormant: true, grewAt: s.now(),
-	}
-	if f.source == "" {
-		f.source = f.path
-	}
-	return f
-}
-
-// Close closes all files.
-func (s *Set) Close() error {
-	for _, f := range s.files {
-		f.detach()
+// CheckPattern returns an error if pattern is not an absolute glob pattern: * and ? within one path element, ** over
+// any number of them, [a-z] classes and {a,b} alternatives, and no "..".
+func CheckPattern(pattern string) error {
+	switch {
+	case !filepath.IsAbs(pattern):
+		return fmt.Errorf("it must be absolute, such as /var/log/app/*.log")
+	case strings.ContainsRune(pattern, 0):
+		return fmt.Errorf("it must not hold a NUL")
+	case slices.Contains(strings.Split(pattern, "/"), ".."):
+		return fmt.Errorf("it must not hold \"..\"")
+	case strings.Count(pattern, "**") > 2:
+		return fmt.Errorf("it must not hold more than two \"**\"")
+	case !doublestar.ValidatePathPattern(pattern):
+		return fmt.Errorf("it must be a glob pattern: * ? ** [a-z] {a,b}")
 	}
 	return nil
 }
 
-// Lookup returns the file that was last seen under the path, nil if there is none.
-func (s *Set) Lookup(name string) *File { return s.byPath[name] }
+// Match tells whether path matches pattern.
+func Match(pattern, path string) bool {
+	ok, err := doublestar.PathMatch(pattern, path)
+	return err == nil && ok
+}
 
-// Len returns the number of files, finished ones included.
-func (s *Set) Len() int { return len(s.files) }
+// NewSet returns a set that knows the files of an earlier run. Its first Scan finds them again.
+func NewSet(cfg Config, known []Known) *Set {
+	if cfg.Quiet == 0 {
+		cfg.Quiet = defaultQuiet
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	s := &Set{cfg: cfg, boot: bootID(), byInode: map[uint64][]*File{}, newest: map[string]*File{}, first: len(known) == 0}
+	for _, pattern := range cfg.Include {
+		root, _ := doublestar.SplitPattern(filepath.ToSlash(pattern))
+		s.roots = append(s.roots, root)
+	}
+	for _, k := range known {
+		f := &File{
+			Ref: k.Ref, set: s, id: k.State.Identity, source: k.Source, path: k.State.Path, head: k.State.Head,
+			boot: k.State.Boot, finished: k.State.Finished, changed: cfg.Now(), watch: -1,
+			gzip: strings.HasSuffix(k.State.Path, gzSuffix), rotated: k.State.Path != k.Source,
+		}
+		f.Rewind(k.State.Mark)
+		s.add(f)
+		s.newest[f.source] = f // they come in the order in which they were first seen
+	}
+	return s
+}
 
 func (s *Set) now() time.Time { return s.cfg.Now() }
 
-// selects tells whether a file with this name is to be read.
-func (s *Set) selects(name string) bool { return s.selectsPath(name) && s.cfg.Accept(name) }
-
-// isSuperseded tells whether another file took the live name of f.
-func (s *Set) isSuperseded(f *File) bool {
-	newest := s.live[f.source]
-	return newest != nil && newest != f
+func (s *Set) add(f *File) {
+	s.files = append(s.files, f)
+	s.byInode[f.id.Inode] = append(s.byInode[f.id.Inode], f)
 }
 
-// track makes f findable by its path and inode.
-func (s *Set) track(f *File) {
-	s.byPath[f.path] = f
-	s.byInode[f.at.number] = append(s.byInode[f.at.number], f)
+// move notes that f has another inode now.
+func (s *Set) move(f *File, id Identity) {
+	s.byInode[f.id.Inode] = slices.DeleteFunc(s.byInode[f.id.Inode], func(g *File) bool { return g == f })
+	incarnation := f.id.Incarnation
+	f.id = id
+	f.id.Incarnation = incarnation
+	s.byInode[id.Inode] = append(s.byInode[id.Inode], f)
 }
 
-func (s *Set) untrack(f *File) {
-	if s.byPath[f.path] == f {
-		delete(s.byPath, f.path)
+func (s *Set) drop(f *File) {
+	f.closeFile()
+	s.unwatchFile(f)
+	s.files = slices.DeleteFunc(s.files, func(g *File) bool { return g == f })
+	if s.newest[f.source] == f {
+		delete(s.newest, f.source)
 	}
-	rest := slices.DeleteFunc(s.byInode[f.at.number], func(other *File) bool { return other == f })
-	if len(rest) == 0 {
-		delete(s.byInode, f.at.number)
-		return
+	s.byInode[f.id.Inode] = slices.DeleteFunc(s.byInode[f.id.Inode], func(g *File) bool { return g == f })
+	if len(s.byInode[f.id.Inode]) == 0 {
+		delete(s.byInode, f.id.Inode)
 	}
-	s.byInode[f.at.number] = rest
 }
 
-// move says that f is now at the path, in the inode.
-func (s *Set) move(f *File, name string, at inode) {
-	s.untrack(f)
-	f.changed = f.changed || f.path != name
-	f.path, f.at = name, at
-	s.track(f)
-}
-
-// holder returns the file whose bytes are in the inode, nil if there is none.
-func (s *Set) holder(st stat) *File {
-	for _, f := range s.byInode[st.number] {
-		if f.isAt(st) {
-			return f
+// find returns the file that has the inode now: its newest incarnation.
+func (s *Set) find(id Identity) *File {
+	var newest *File
+	for _, f := range s.byInode[id.Inode] {
+		if f.id.sameInode(id) && !f.gzip && !f.replaced && (newest == nil || f.id.Incarnation > newest.id.Incarnation) {
+			newest = f
 		}
 	}
-	return nil
+	return newest
 }
 
-// rootOf returns the directory below which a path is opened without following links, "" if it is below none.
-func (s *Set) rootOf(name string) string {
-	if d := s.dirs[path.Dir(name)]; d != nil {
-		return d.root
-	}
-	best := ""
+// Files lists all files of the set.
+func (s *Set) Files() []*File { return s.files }
+
+// LostCache counts bytes that power cuts took from files after they were read.
+func (s *Set) LostCache() int64 { return s.lostCache }
+
+// Rescan asks for a Scan soon.
+func (s *Set) Rescan() { s.rescan = true }
+
+// NeedsScan tells whether something asked for a Scan.
+func (s *Set) NeedsScan() bool { return s.rescan }
+
+// root returns the directory that path was found below: what precedes the first wildcard of its pattern.
+func (s *Set) root(path string) string {
 	for _, root := range s.roots {
-		if strings.HasPrefix(name, strings.TrimSuffix(root, "/")+"/") && len(root) > len(best) {
-			best = root
+		if strings.HasPrefix(path, strings.TrimSuffix(root, "/")+"/") {
+			return root
 		}
 	}
-	return best
+	return filepath.Dir(path)
 }
 
-// liveOf returns the file in place under the live name that name is a rotation of, nil if there is none.
-func (s *Set) liveOf(name string) *File {
-	return rotatedFrom(name, func(live string) *File {
-		if f := s.byPath[live]; f != nil && f.round == s.round && !f.zipped {
-			return f
-		}
-		return nil
-	})
+// Close closes all descriptors.
+func (s *Set) Close() error {
+	for _, f := range s.files {
+		f.closeFile()
+	}
+	return s.watch.close()
 }
 
-// rotatedFrom returns the first file that is found for a live name which name is a rotation of.
-func rotatedFrom(name string, find func(live string) *File) *File {
-	dir, base := path.Split(name)
-	extension := path.Ext(strings.TrimSuffix(base, gzipSuffix))
-	for i := 1; i < len(base); i++ {
-		if !strings.ContainsRune(".-_", rune(base[i])) {
-			continue
-		}
-		for _, live := range [...]string{base[:i], base[:i] + extension} {
-			if _, ok := rotationOf(live, base); !ok {
-				continue
-			}
-			if f := find(dir + live); f != nil {
-				return f
-			}
+// Open opens the file with a reference once more, at mark, to read again what is pending. It must be closed.
+func (s *Set) Open(ref uint32, mark Mark) (*File, error) {
+	i := slices.IndexFunc(s.files, func(f *File) bool { return f.Ref == ref })
+	if i < 0 {
+		return nil, ErrNotFound
+	}
+	f := s.files[i]
+	again := &File{set: s, id: f.id, path: f.path, head: f.head, gzip: f.gzip, gone: f.gone, watch: -1}
+	again.Rewind(mark)
+	if f.fd == nil {
+		return again, nil
+	}
+	// What is open can be read whatever became of its name, and may be the plain form of what is compressed by now.
+	fd, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", f.fd.Fd()))
+	if err != nil {
+		return nil, fmt.Errorf("open %s again: %w", f.path, err)
+	}
+	if again.fd, again.gzip = fd, f.zip != nil; again.gzip {
+		if again.zip, err = newGzipReader(fd, mark.Offset, mark); err != nil {
+			again.closeFile()
+			return nil, fmt.Errorf("read %s again: %w", f.path, err)
 		}
 	}
-	return nil
+	return again, nil
 }
 
-// ignoresAge tells whether every input that selects the path leaves out files of that age.
-func (s *Set) ignoresAge(name string, age time.Duration) bool {
-	for i := range s.inputs {
-		in := &s.inputs[i]
-		if in.selects(name) && (in.ignoreOlder == 0 || age <= in.ignoreOlder) {
-			return false
-		}
-	}
-	return true
-}
-
-// String describes f in tests and logs.
-func (f *File) String() string { return fmt.Sprintf("%s@%d", f.path, f.mark.Offset) }
+// Close closes the descriptor of a file that Open returned.
+func (f *File) Close() { f.closeFile() }
