@@ -3,6 +3,7 @@ package agent
 import (
 	"compress/gzip"
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 	"testing"
@@ -95,7 +96,9 @@ func TestRecords(t *testing.T) {
 		},
 		"an envelope holds the line and where it comes from": {
 			change: func(b *bench) {
-				b.cfg.Metadata = Metadata{As: MetadataEnvelope, Fields: []string{"node"}, AddFields: map[string]string{"env": "test"}}
+				b.cfg.Metadata = Metadata{
+					As: MetadataEnvelope, Fields: []string{"node"}, AddFields: map[string]string{"env": "test"},
+				}
 			},
 			act:  func(b *bench) { b.write("app.log", "a \"b\"\n") },
 			want: []string{`{"node":"node-1","env":"test","message":"a \"b\""}`},
@@ -169,20 +172,23 @@ func TestPartitionKeys(t *testing.T) {
 		want    string
 		wantAll []int32
 	}{
-		"node":              {key: PartitionKey{Type: KeyNode}, want: "node-1"},
-		"zone by default":   {want: "zone-a"},
-		"node label":        {key: PartitionKey{Type: KeyNodeLabel, Label: "rack"}, node: Node{Labels: map[string]string{"rack": "r7"}}, want: "r7"},
-		"missing label":     {key: PartitionKey{Type: KeyNodeLabel, Label: "rack"}, want: "node-1"},
-		"IPv4 subnet":       {key: PartitionKey{Type: KeySubnet}, want: "10.1.2.0/24"},
-		"IPv6 subnet":       {key: PartitionKey{Type: KeySubnet}, node: Node{IP: "2001:db8:1:2:3::4"}, want: "2001:db8:1:2::/64"},
-		"wider subnet":      {key: PartitionKey{Type: KeySubnet, IPv4PrefixLength: 8}, want: "10.0.0.0/8"},
-		"namespace":         {key: PartitionKey{Type: KeyNamespace}, want: "shop"},
-		"pod":               {key: PartitionKey{Type: KeyPod}, want: "shop/cart-1"},
-		"pod label":         {key: PartitionKey{Type: KeyPodLabel, Label: "team"}, want: "blue"},
-		"static":            {key: PartitionKey{Type: KeyStatic, Value: "all"}, want: "all"},
-		"field":             {key: PartitionKey{Type: KeyField, Field: "user.id"}, want: "u1"},
-		"missing field":     {key: PartitionKey{Type: KeyField, Field: "nope", Fallback: "none"}, want: "none"},
-		"assigned":          {key: PartitionKey{Type: KeyStatic, Value: "a"}, assign: map[string][]int32{"a": {4}}, want: "a", wantAll: []int32{4}},
+		"node":            {key: PartitionKey{Type: KeyNode}, want: "node-1"},
+		"zone by default": {want: "zone-a"},
+		"node label": {key: PartitionKey{Type: KeyNodeLabel, Label: "rack"},
+			node: Node{Labels: map[string]string{"rack": "r7"}}, want: "r7"},
+		"missing label": {key: PartitionKey{Type: KeyNodeLabel, Label: "rack"}, want: "node-1"},
+		"IPv4 subnet":   {key: PartitionKey{Type: KeySubnet}, want: "10.1.2.0/24"},
+		"IPv6 subnet": {key: PartitionKey{Type: KeySubnet},
+			node: Node{IP: "2001:db8:1:2:3::4"}, want: "2001:db8:1:2::/64"},
+		"wider subnet":  {key: PartitionKey{Type: KeySubnet, IPv4PrefixLength: 8}, want: "10.0.0.0/8"},
+		"namespace":     {key: PartitionKey{Type: KeyNamespace}, want: "shop"},
+		"pod":           {key: PartitionKey{Type: KeyPod}, want: "shop/cart-1"},
+		"pod label":     {key: PartitionKey{Type: KeyPodLabel, Label: "team"}, want: "blue"},
+		"static":        {key: PartitionKey{Type: KeyStatic, Value: "all"}, want: "all"},
+		"field":         {key: PartitionKey{Type: KeyField, Field: "user.id"}, want: "u1"},
+		"missing field": {key: PartitionKey{Type: KeyField, Field: "nope", Fallback: "none"}, want: "none"},
+		"assigned": {key: PartitionKey{Type: KeyStatic, Value: "a"},
+			assign: map[string][]int32{"a": {4}}, want: "a", wantAll: []int32{4}},
 		"none uses any one": {key: PartitionKey{Type: KeyNone}, wantAll: []int32{0, 1, 2, 3, 4, 5}},
 	}
 	for name, test := range tests {
@@ -195,9 +201,7 @@ func TestPartitionKeys(t *testing.T) {
 			if test.node.IP != "" {
 				b.cfg.Node.IP = test.node.IP
 			}
-			for k, v := range test.node.Labels {
-				b.cfg.Node.Labels[k] = v
-			}
+			maps.Copy(b.cfg.Node.Labels, test.node.Labels)
 			b.write(pods, criTime+`stdout F {"user": {"id": "u1"}}`+"\n")
 			b.run()
 			got := b.read(1)[0]
@@ -227,7 +231,9 @@ func TestPodSelection(t *testing.T) {
 	b.cfg.PodFactsFile = b.path("facts.json")
 	b.cfg.Metadata.Fields = []string{"namespace", "pod", "podUID", "container", "stream", "time", "podLabel:team"}
 	b.write("facts.json", `{"u1": {"team": "blue"}, "u2": {"team": "red"}}`)
-	for _, file := range []string{"shop_a_u1/app", "shop_a_u1/istio-proxy", "shop_b_u2/app", "shop_c_u3/app", "other_a_u4/app"} {
+	for _, file := range []string{
+		"shop_a_u1/app", "shop_a_u1/istio-proxy", "shop_b_u2/app", "shop_c_u3/app", "other_a_u4/app",
+	} {
 		b.write("pods/"+file+"/0.log", criTime+"stderr F "+file+"\n")
 	}
 	b.run()
@@ -375,17 +381,38 @@ func TestInvalidConfig(t *testing.T) {
 		change func(c *Config)
 		want   string
 	}{
-		"no topic":       {func(c *Config) { c.Topic = "" }, `topic: invalid value "": it is required`},
-		"no input":       {func(c *Config) { c.Inputs = nil }, `inputs: invalid value "[]": name at least one input, files or pods`},
-		"relative glob":  {func(c *Config) { c.Inputs[0].Files.Include[0] = "x" }, `inputs[0].files.include[0]: invalid value "x": it must be absolute, such as /var/log/app/*.log`},
-		"both inputs":    {func(c *Config) { c.Inputs[0].Pods = &PodsInput{} }, `inputs[0].exactly one of files and pods must be set`},
-		"tiny batch":     {func(c *Config) { c.Batch.MaxBytes = 10; c.Decode.MaxRecordBytes = 0 }, `batch.maxBytes: invalid value 10: use 1024 to 16777216`},
-		"unknown codec":  {func(c *Config) { c.Compression = "Rar" }, `compression: invalid value "Rar": use None, Gzip, Snappy, Lz4 or Zstd`},
-		"unknown field":  {func(c *Config) { c.Metadata.Fields = []string{"x"} }, `metadata.fields[0]: invalid value "x": use ` + knownFieldNames},
-		"unknown key":    {func(c *Config) { c.PartitionKey.Type = "Moon" }, `partitionKey.type: invalid value "Moon": use Node, NodeLabel, Subnet, Namespace, Pod, PodLabel, File, Static, Field or None`},
-		"static without": {func(c *Config) { c.PartitionKey.Type = KeyStatic }, `partitionKey.value: invalid value "": it is required for type Static`},
-		"prefix":         {func(c *Config) { c.PartitionKey = PartitionKey{Type: KeySubnet, IPv4PrefixLength: 33} }, `partitionKey.ipv4PrefixLength: invalid value 33: use 1 to 32`},
-		"empty list":     {func(c *Config) { c.Assignment = map[string][]int32{"a": nil} }, `assignment[a]: invalid value "[]": list at least one partition`},
+		"no topic": {func(c *Config) { c.Topic = "" }, `topic: invalid value "": it is required`},
+		"no input": {
+			func(c *Config) { c.Inputs = nil },
+			`inputs: invalid value "[]": name at least one input, files or pods`},
+		"relative glob": {
+			func(c *Config) { c.Inputs[0].Files.Include[0] = "x" },
+			`inputs[0].files.include[0]: invalid value "x": it must be absolute, such as /var/log/app/*.log`},
+		"both inputs": {
+			func(c *Config) { c.Inputs[0].Pods = &PodsInput{} },
+			`inputs[0].exactly one of files and pods must be set`},
+		"tiny batch": {
+			func(c *Config) { c.Batch.MaxBytes = 10; c.Decode.MaxRecordBytes = 0 },
+			`batch.maxBytes: invalid value 10: use 1024 to 16777216`},
+		"unknown codec": {
+			func(c *Config) { c.Compression = "Rar" },
+			`compression: invalid value "Rar": use None, Gzip, Snappy, Lz4 or Zstd`},
+		"unknown field": {
+			func(c *Config) { c.Metadata.Fields = []string{"x"} },
+			`metadata.fields[0]: invalid value "x": use ` + knownFieldNames},
+		"unknown key": {
+			func(c *Config) { c.PartitionKey.Type = "Moon" },
+			`partitionKey.type: invalid value "Moon": use Node, NodeLabel, Subnet, Namespace, Pod, ` +
+				`PodLabel, File, Static, Field or None`},
+		"static without": {
+			func(c *Config) { c.PartitionKey.Type = KeyStatic },
+			`partitionKey.value: invalid value "": it is required for type Static`},
+		"prefix": {
+			func(c *Config) { c.PartitionKey = PartitionKey{Type: KeySubnet, IPv4PrefixLength: 33} },
+			`partitionKey.ipv4PrefixLength: invalid value 33: use 1 to 32`},
+		"empty list": {
+			func(c *Config) { c.Assignment = map[string][]int32{"a": nil} },
+			`assignment[a]: invalid value "[]": list at least one partition`},
 		"labels unknown": {func(c *Config) {
 			c.Inputs = []Input{{Pods: &PodsInput{MatchLabels: map[string]string{"a": "b"}}}}
 		}, `inputs[0].pods.matchLabels: invalid value map[a:b]: set podFactsFile: labels of pods are known from it alone`},

@@ -28,7 +28,8 @@ const (
 	kills          = 20
 	linesPerWriter = 110_000
 	// linesAhead bounds how far a writer is ahead of Kafka, so that every kill comes while lines are on their way.
-	linesAhead = 6_000
+	linesAhead  = 6_000
+	longestFile = 9_000
 	// patience bounds what a test waits for.
 	patience = 30 * time.Second
 )
@@ -37,7 +38,7 @@ const (
 func TestKillNineTwentyTimes(t *testing.T) {
 	w := newKillWorld(t, servers.Kafka(t, 1).Bootstrap)
 	writers := []*writer{
-		{world: w, name: "w0", file: "shifted.log", perFile: 9_000, rotate: shift},
+		{world: w, name: "w0", file: "shifted.log", perFile: longestFile, rotate: shift},
 		{world: w, name: "w1", file: "dated.log", perFile: 7_000, rotate: date},
 	}
 	done := make(chan error, len(writers))
@@ -50,7 +51,7 @@ func TestKillNineTwentyTimes(t *testing.T) {
 		w.await((i + 1) * total / (kills + 1))
 		w.kill(process)
 		if i == 2 || i == 7 || i == 12 {
-			w.awaitRotations(2)
+			w.awaitRotations(int64(len(writers)))
 		}
 	}
 	process := w.start()
@@ -63,8 +64,8 @@ func TestKillNineTwentyTimes(t *testing.T) {
 	checker := w.readAll()
 	written := map[string]uint64{"w0": linesPerWriter, "w1": linesPerWriter}
 	verdict := checker.Verdict(written)
-	resent, settled := w.recovered()
-	t.Logf("%s; %d kills, %d batches sent again, %d more found in Kafka", verdict, kills, resent, settled)
+	resent, starts := w.recovered()
+	t.Logf("%s; %d kills, %d batches sent again by %d starts", verdict, kills, resent, starts)
 	if !verdict.Perfect() {
 		t.Errorf("not exactly once: %s; first missing: %v, %v", verdict,
 			checker.Missing("w0", linesPerWriter, 10), checker.Missing("w1", linesPerWriter, 10))
@@ -182,12 +183,12 @@ func (w *killWorld) await(n int64) {
 	}
 }
 
-// awaitRotations lets the writers go on while no agent runs, until they rotated n times more.
+// awaitRotations lets each writer fill and rotate a file while no agent runs, n files in all.
 func (w *killWorld) awaitRotations(n int64) {
 	w.t.Helper()
 	ticker := time.NewTicker(time.Millisecond)
 	defer ticker.Stop()
-	w.extra.Add(n * 9_000)
+	w.extra.Add(longestFile)
 	for goal, deadline := w.rotations.Load()+n, time.Now().Add(patience); w.rotations.Load() < goal; <-ticker.C {
 		if time.Now().After(deadline) {
 			w.t.Fatalf("%d rotations are done, not %d", w.rotations.Load(), goal)
@@ -239,7 +240,7 @@ func (w *killWorld) readAll() *lines.Checker {
 
 var sentAgain = regexp.MustCompile(`msg="Sent again what was pending" batches=(\d+)`)
 
-// recovered returns how many batches all starts of the agent sent again.
+// recovered returns how many batches were sent again, and by how many starts of the agent.
 func (w *killWorld) recovered() (batches, starts int) {
 	w.t.Helper()
 	for _, match := range sentAgain.FindAllSubmatch(w.logs.Bytes(), -1) {

@@ -66,8 +66,8 @@ func (s *stream) carried() *stream {
 	return s.before
 }
 
-// cleanMark returns the mark for the clean offset of a record in chunk. An offset before the chunk has the mark that the
-// stream had when the chunk began, or an earlier one, from where decoding gives the same.
+// cleanMark returns the mark for the clean offset of a record in chunk. An offset before the chunk has the mark that
+// the stream had when the chunk began, or an earlier one, from where decoding gives the same.
 func (s *stream) cleanMark(offset int64, chunk []byte) tail.Mark {
 	if offset < s.file.Position() {
 		return s.clean

@@ -30,9 +30,9 @@ type Config struct {
 	// TimeZone of the times in Path, an IANA name. Default UTC.
 	TimeZone string `json:"timeZone,omitempty"`
 	// File is the format of the files.
-	File format.Config `json:"file,omitempty"`
+	File format.Config `json:"file,omitzero"`
 	// Roll says when files are closed and committed.
-	Roll Roll `json:"roll,omitempty"`
+	Roll Roll `json:"roll,omitzero"`
 	// MaxOpenFiles bounds the buckets that one partition has open at once; one more commits the roll early. Default 16.
 	MaxOpenFiles int `json:"maxOpenFiles,omitempty"`
 	// MaxFetchesInFlight bounds the fetches held in memory by all partitions together. Default 2.

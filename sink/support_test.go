@@ -105,7 +105,7 @@ func newBench(t *testing.T) *bench {
 // memoryDir returns a temporary directory, in memory where the system has a place for that: the tests of every fault
 // make tens of thousands of fsyncs.
 func memoryDir(t *testing.T) string {
-	dir, err := os.MkdirTemp("/dev/shm", "logpipe-sink-")
+	dir, err := os.MkdirTemp("/dev/shm", "logpipe-sink-") //nolint:usetesting // t.TempDir is on a disk
 	if err != nil {
 		return t.TempDir()
 	}
@@ -273,7 +273,7 @@ func (f *faultyStore) do(call func() error) error {
 	err := call()
 	if f.after != nil {
 		if lost := f.after(n); lost != nil {
-			return fmt.Errorf("%w (%v)", lost, err)
+			return errors.Join(lost, err)
 		}
 	}
 	return err

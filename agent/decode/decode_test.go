@@ -24,8 +24,8 @@ type out struct {
 	Clean    int64
 }
 
-// run decodes data from offset from, in chunks that end at the given cuts, and flushes at the end if asked to.
-func run(t testing.TB, cfg Config, data string, from int64, cuts []int64, flush bool) ([]out, Stats) {
+// run decodes data from offset from, in chunks that end at the given cuts, and flushes at the end.
+func run(t testing.TB, cfg Config, data string, from int64, cuts []int64) ([]out, Stats) {
 	t.Helper()
 	cfg.Default()
 	plan, err := Compile(cfg)
@@ -54,12 +54,10 @@ func run(t testing.TB, cfg Config, data string, from int64, cuts []int64, flush 
 		}
 		at += int64(d.Consumed())
 	}
-	if flush {
-		d.Flush([]byte(data[at:]))
-		collect()
-		if d.Clean() != int64(len(data)) {
-			t.Errorf("clean offset after flush is %d, want %d", d.Clean(), len(data))
-		}
+	d.Flush([]byte(data[at:]))
+	collect()
+	if d.Clean() != int64(len(data)) {
+		t.Errorf("clean offset after flush is %d, want %d", d.Clean(), len(data))
 	}
 	return got, stats
 }
@@ -162,7 +160,7 @@ func TestDecode(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			records, _ := run(t, test.cfg, test.data, 0, nil, true)
+			records, _ := run(t, test.cfg, test.data, 0, nil)
 			var got []string
 			for _, r := range records {
 				got = append(got, r.Value)
@@ -177,7 +175,7 @@ func TestDecode(t *testing.T) {
 func TestStatsNameWhatIsLost(t *testing.T) {
 	long := strings.Repeat("x", 300) + "\n"
 	_, stats := run(t, Config{MaxRecordBytes: 256, Oversize: OversizeDrop, Filters: []Filter{{Drop: &Drop{Match: "^no"}}}},
-		long+"no\nyes\n", 0, nil, true)
+		long+"no\nyes\n", 0, nil)
 	want := Stats{Lines: 3, Records: 1, OversizeRecords: 1, OversizeBytes: 300, FilteredRecords: 1, FilteredBytes: 2}
 	if diff := cmp.Diff(want, stats); diff != "" {
 		t.Errorf("stats (-want +got):\n%s", diff)
@@ -228,13 +226,13 @@ func random(seed uint64) (Config, string) {
 func TestChunksDoNotMatter(t *testing.T) {
 	for seed := range uint64(400) {
 		cfg, data := random(seed)
-		want, _ := run(t, cfg, data, 0, nil, true)
+		want, _ := run(t, cfg, data, 0, nil)
 		r := rand.New(rand.NewPCG(seed, 8))
 		var cuts []int64
 		for at := int64(0); at < int64(len(data)); at += int64(1 + r.IntN(400)) {
 			cuts = append(cuts, at)
 		}
-		got, _ := run(t, cfg, data, 0, cuts, true)
+		got, _ := run(t, cfg, data, 0, cuts)
 		if diff := cmp.Diff(values(want), values(got)); diff != "" {
 			t.Fatalf("seed %d, %+v (-one chunk +many):\n%s", seed, cfg, diff)
 		}
@@ -253,12 +251,12 @@ func values(records []out) []out {
 func TestResumeAnywhere(t *testing.T) {
 	for seed := range uint64(400) {
 		cfg, data := random(seed)
-		all, _ := run(t, cfg, data, 0, nil, true)
+		all, _ := run(t, cfg, data, 0, nil)
 		for i, first := range all {
 			if i > 0 && all[i-1].Position.Compare(first.Position) >= 0 {
 				t.Fatalf("seed %d: record %d at %v is not behind %v", seed, i, first.Position, all[i-1].Position)
 			}
-			again, _ := run(t, cfg, data, first.Clean, nil, true)
+			again, _ := run(t, cfg, data, first.Clean, nil)
 			var got []out
 			for _, record := range again {
 				if i == 0 || record.Position.Compare(all[i-1].Position) > 0 {

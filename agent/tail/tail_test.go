@@ -58,8 +58,9 @@ func (l *lab) rename(from, to string) { l.t.Helper(); l.check(os.Rename(l.path(f
 func (l *lab) remove(name string) { l.t.Helper(); l.check(os.Remove(l.path(name))) }
 
 // compress does what the kubelet does: through a temporary file, with the original removed last.
-func (l *lab) compress(name string) {
+func (l *lab) compress() {
 	l.t.Helper()
+	const name = "app.log.1"
 	data, err := os.ReadFile(l.path(name))
 	l.check(err)
 	var zipped bytes.Buffer
@@ -146,9 +147,7 @@ func (l *lab) restart() {
 	l.check(l.set.Close())
 	l.set = NewSet(l.cfg, known)
 	l.order = nil
-	for _, f := range l.set.Files() {
-		l.order = append(l.order, f)
-	}
+	l.order = append(l.order, l.set.Files()...)
 }
 
 func lines(from, to int) string {
@@ -193,7 +192,7 @@ func TestRotation(t *testing.T) {
 			l.append("app.log", lines(0, 20))
 			read()
 			l.rename("app.log", "app.log.1")
-			l.compress("app.log.1")
+			l.compress()
 			l.append("app.log", lines(20, 60))
 		}},
 		"by rename and gzip, unread": {act: func(l *lab, read func()) {
@@ -201,7 +200,7 @@ func TestRotation(t *testing.T) {
 			read()
 			l.append("app.log", lines(10, 20))
 			l.rename("app.log", "app.log.1")
-			l.compress("app.log.1")
+			l.compress()
 			l.append("app.log", lines(20, 60))
 		}},
 		"by rename and gzip, under a pattern that matches all names": {change: wide, act: func(l *lab, read func()) {
@@ -209,7 +208,7 @@ func TestRotation(t *testing.T) {
 			read()
 			l.append("app.log", lines(10, 20))
 			l.rename("app.log", "app.log.1")
-			l.compress("app.log.1")
+			l.compress()
 			l.append("app.log", lines(20, 60))
 		}},
 		"by copytruncate": {act: func(l *lab, read func()) {
@@ -298,7 +297,7 @@ func TestRotation(t *testing.T) {
 			l.rename("app.log", "app.log.1")
 			read()
 			l.restart()
-			l.compress("app.log.1")
+			l.compress()
 			l.restart()
 			l.append("app.log", lines(20, 60))
 		}},
@@ -340,14 +339,14 @@ func TestRotation(t *testing.T) {
 			read()
 			l.append("app.log.1", "end")
 		}, want: lines(0, 20) + "no newline, end"},
-		"rotated files that are there at first are read first, from old to new": {change: wide, act: func(l *lab, read func()) {
+		"rotated files that are there at first are read from old to new": {change: wide, act: func(l *lab, _ func()) {
 			l.append("app.log.10", lines(0, 10))
 			l.append("app.log.9", lines(10, 20))
 			l.gz("app.log.2.gz", []byte(lines(20, 30)))
 			l.append("app.log.1", lines(30, 40))
 			l.append("app.log", lines(40, 60))
 		}},
-		"a hard link is the same file": {change: wide, act: func(l *lab, read func()) {
+		"a hard link is the same file": {change: wide, act: func(l *lab, _ func()) {
 			l.append("app.log", lines(0, 60))
 			l.check(os.Link(l.path("app.log"), l.path("app.log.link")))
 		}},
@@ -455,9 +454,10 @@ func TestRefused(t *testing.T) {
 		make func(path string) error
 		want string
 	}{
-		"a directory":     {func(p string) error { return os.Mkdir(p, 0o755) }, "is a directory, not a regular file"},
-		"a FIFO":          {func(p string) error { return unix.Mkfifo(p, 0o644) }, "is a FIFO, not a regular file"},
-		"a symbolic link": {func(p string) error { return os.Symlink("/etc/passwd", p) }, "is a symbolic link, not a regular file"},
+		"a directory": {func(p string) error { return os.Mkdir(p, 0o755) }, "is a directory, not a regular file"},
+		"a FIFO":      {func(p string) error { return unix.Mkfifo(p, 0o644) }, "is a FIFO, not a regular file"},
+		"a symbolic link": {
+			func(p string) error { return os.Symlink("/etc/passwd", p) }, "is a symbolic link, not a regular file"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -519,7 +519,7 @@ func TestOpenReadsPendingBytesAgain(t *testing.T) {
 	for name, after := range map[string]func(l *lab){
 		"where it was": func(*lab) {},
 		"renamed":      func(l *lab) { l.rename("app.log", "app.log.1") },
-		"compressed":   func(l *lab) { l.rename("app.log", "app.log.1"); l.compress("app.log.1") },
+		"compressed":   func(l *lab) { l.rename("app.log", "app.log.1"); l.compress() },
 		"deleted":      func(l *lab) { l.remove("app.log") },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -3,8 +3,8 @@
 // Input: the JSON file named by --config, an agent.Config. Unknown fields are refused. --node names the machine where
 // the configuration does not.
 //
-// Endpoints, if the configuration's listen is set: /metrics for Prometheus; /healthz; /readyz, 503 with the reason while
-// lines do not reach Kafka.
+// Endpoints, if the configuration's listen is set: /metrics for Prometheus; /healthz; /readyz, 503 with the reason
+// while lines do not reach Kafka.
 //
 // Signals: SIGTERM and SIGINT let it send what was read and wait up to 10 s for acknowledgements. A second one ends it
 // at once; nothing is lost or doubled by that.

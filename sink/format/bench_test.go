@@ -84,7 +84,7 @@ func BenchmarkOpenWriter(b *testing.B) {
 				for i := range writers {
 					writers[i], _ = NewWriter(cfg, io.Discard)
 					for j := range records {
-						writers[i].Write(&records[j])
+						_ = writers[i].Write(&records[j])
 					}
 				}
 				b.ReportMetric(float64(liveBytes()-before)/open/1024, "KiB/writer")

@@ -1,6 +1,9 @@
 package format
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Record is what a file keeps of a Kafka record. Its slices are only read, and not kept after the call.
 type Record struct {
@@ -23,9 +26,9 @@ type Header struct {
 
 // header returns the last value under a name, as Kafka's own clients do, or nil.
 func (r *Record) header(name string) []byte {
-	for i := len(r.Headers) - 1; i >= 0; i-- {
-		if string(r.Headers[i].Key) == name {
-			return r.Headers[i].Value
+	for _, h := range slices.Backward(r.Headers) {
+		if string(h.Key) == name {
+			return h.Value
 		}
 	}
 	return nil

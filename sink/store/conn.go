@@ -119,7 +119,7 @@ func (c *blockConn) fail(err error) {
 		c.err = err
 	}
 	c.mu.Unlock()
-	c.Close()
+	_ = c.Close()
 }
 
 func (c *blockConn) failure() error {

@@ -89,8 +89,7 @@ func describe(op, name string, err error) error {
 		return err
 	}
 	e := &hdfsError{op: op, name: name, message: err.Error(), cause: err}
-	var pathError *fs.PathError
-	if errors.As(err, &pathError) {
+	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
 		e.message = pathError.Err.Error() // the path is in name
 	}
 	var remote hdfs.Error

@@ -36,7 +36,7 @@ func (c *client) close() {
 		_ = c.nameNode.Close()
 	}
 	c.mu.Unlock()
-	c.Close()
+	_ = c.Close()
 }
 
 // connector makes clients.

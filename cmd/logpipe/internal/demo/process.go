@@ -74,7 +74,7 @@ func (p *process) stop() (Usage, error) {
 	case err = <-p.done:
 	case <-time.After(stopTimeout):
 		_ = p.cmd.Process.Kill()
-		_ = <-p.done
+		<-p.done
 		err = fmt.Errorf("did not end within %s", stopTimeout)
 	}
 	if err != nil {

@@ -1,0 +1,148 @@
+package tail
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+func (s *Set) findGzip(id Identity) *File {
+	for _, f := range s.byInode[id.Inode] {
+		if f.gzip && f.id.sameInode(id) {
+			return f
+		}
+	}
+	return nil
+}
+
+// trace looks for a file that has none of the names that match: it was renamed, compressed or deleted.
+func (s *Set) trace(f *File) {
+	if found, err := look(f.path); err == nil && found.regular && f.id.sameInode(found.id) && !f.live {
+		s.note(f.path, found, false) // a rotated file where it was before
+		return
+	}
+	for range traceTries {
+		entries, _ := os.ReadDir(filepath.Dir(f.path))
+		if s.tracePlain(f, entries) || s.traceGzip(f, entries) {
+			return
+		}
+	}
+	f.gone, f.live = true, false
+	if f.fd != nil {
+		if found, err := lookAt(f.fd); err == nil {
+			if found.size > f.size {
+				f.changed = s.now()
+			}
+			f.size = found.size
+		}
+	}
+}
+
+// traceGzip looks for the compressed form of a file whose plain form has no name any more: the one with its name if it
+// begins alike, or else any that begins alike and goes on alike up to the position.
+func (s *Set) traceGzip(f *File, entries []os.DirEntry) bool {
+	if !s.cfg.Compressed {
+		return false
+	}
+	dir, base := filepath.Dir(f.path), filepath.Base(f.source)
+	// A file that need not be read from there costs no decompression.
+	if s.tryGzip(f, f.path+gzSuffix, f.fd == nil && !f.finished) {
+		return true
+	}
+	return slices.ContainsFunc(entries, func(e os.DirEntry) bool {
+		return strings.HasPrefix(e.Name(), base) && strings.HasSuffix(e.Name(), gzSuffix) &&
+			s.tryGzip(f, filepath.Join(dir, e.Name()), true)
+	})
+}
+
+func (s *Set) tryGzip(f *File, path string, thorough bool) bool {
+	found, err := look(path)
+	if err != nil || !found.regular || s.findGzip(found.id) != nil || !s.compressedFrom(path, f, thorough) {
+		return false
+	}
+	// A descriptor of the plain form stays open: reading goes on there.
+	s.unwatchFile(f)
+	s.move(f, found.id)
+	f.path, f.gzip, f.rotated, f.live, f.scan, f.gone = path, true, true, false, s.scans, false
+	return true
+}
+
+// compressedFrom tells whether path holds f compressed. A thorough look also compares what precedes the position, for
+// which all before it has to be decompressed.
+func (s *Set) compressedFrom(path string, f *File, thorough bool) bool {
+	fd, err := openFile(s.root(path), path)
+	if err != nil {
+		return false
+	}
+	defer fd.Close()
+	head, err := gzipHead(fd, max(f.head.Bytes, 1))
+	if err != nil || head.Bytes < f.head.Bytes || f.head.Bytes > 0 && head != f.head {
+		return false
+	}
+	if thorough {
+		_, err = newGzipReader(fd, f.position, f.mark)
+	}
+	return err == nil
+}
+
+// placeReplaced gives files that were truncated a new incarnation. If what was read of one goes on in a copy
+// (copytruncate), its old incarnation goes on there.
+func (s *Set) placeReplaced(unknown []candidate, changes *Changes) []candidate {
+	for _, f := range slices.Clone(s.files) {
+		if !f.replaced || f.gone || f.rotated && f.gzip {
+			continue
+		}
+		path, id := f.path, f.id
+		next := &File{set: s, id: id, source: f.source, path: path, live: f.live, changed: s.now(), scan: s.scans, watch: -1}
+		next.id.Incarnation++
+		next.Rewind(Mark{})
+		if found, err := look(path); err == nil {
+			next.size = found.size
+		}
+		f.closeFile()
+		s.unwatchFile(f)
+		if i := slices.IndexFunc(unknown, func(c candidate) bool { return s.copiedFrom(c, f) }); i >= 0 {
+			s.move(f, unknown[i].info.id)
+			f.path, f.replaced, f.rotated, f.size = unknown[i].path, false, true, unknown[i].info.size
+			f.scan, f.changed = s.scans, s.now()
+			unknown = slices.Delete(unknown, i, i+1)
+		} else {
+			f.gone, f.live = true, false
+		}
+		s.add(next)
+		s.newest[next.source] = next
+		changes.New = append(changes.New, Found{File: next, Before: f})
+	}
+	return unknown
+}
+
+// copiedFrom tells whether c holds the bytes that were read of f, and at least as many: then it is a copy of f.
+func (s *Set) copiedFrom(c candidate, f *File) bool {
+	if !sibling(f.source, c.path) || c.info.size < f.position || f.head.Bytes == 0 {
+		return false
+	}
+	fd, err := openFile(s.root(c.path), c.path)
+	if err != nil {
+		return false
+	}
+	defer fd.Close()
+	before := make([]byte, min(f.position, MarkBytes))
+	if _, err := fd.ReadAt(before, f.position-int64(len(before))); err != nil {
+		return false
+	}
+	return f.headMatches(fd) && (&File{position: f.position, mark: f.mark}).continues(before)
+}
+
+// mayBeCopy tells whether c may be a copy of a file that is about to be truncated (copytruncate).
+func (s *Set) mayBeCopy(c candidate) bool {
+	if s.now().Sub(c.info.changed) > copyGrace {
+		return false
+	}
+	for _, f := range s.files {
+		if f.live && !f.rotated && !f.gone && f.position > 0 && sibling(f.source, c.path) && s.copiedFrom(c, f) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,196 @@
+package tail
+
+import (
+	"cmp"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// rotatedName splits the names that rotation makes: app.log.1, app.log-20261123, 0.log.20261123-061718.gz.
+var rotatedName = regexp.MustCompile(`^(.+?)[.\-_]\d[\dT:.\-_]*(?:\.gz)?$`)
+
+// sibling tells whether path is a rotated form of live by its name.
+func sibling(live, path string) bool {
+	match := rotatedName.FindStringSubmatch(path)
+	return match != nil && match[1] == live
+}
+
+// welcome takes a file that no one knows. If another file had its name, or it is a rotated form of that name, it is
+// read behind the newest such file.
+func (s *Set) welcome(c candidate, changes *Changes) {
+	if s.findGzip(c.info.id) != nil || s.find(c.info.id) != nil {
+		return // the compressed form of a known file, or a second name of one that is new itself
+	}
+	zipped := strings.HasSuffix(c.path, gzSuffix)
+	switch {
+	case zipped && !s.cfg.Compressed:
+		return
+	case zipped && (exists(strings.TrimSuffix(c.path, gzSuffix)) || s.has(strings.TrimSuffix(c.path, gzSuffix))):
+		return // it is just being made: a later scan finds its plain form gone, and takes it for that
+	case s.cfg.IgnoreOlder > 0 && s.now().Sub(c.info.changed) > s.cfg.IgnoreOlder:
+		return
+	case !zipped && s.mayBeCopy(c):
+		return // a later scan will tell
+	}
+	name := s.nameOf(c.path)
+	before := s.newest[name]
+	if before != nil && (!before.rotated && !before.gone || name != c.path && !s.newer(c.path, before)) {
+		before = nil // it still has the name, or had it later
+	}
+	if name == c.path {
+		for _, between := range s.between(before, c) {
+			changes.New = append(changes.New, Found{File: between, Before: before})
+			before = between
+		}
+	}
+	f, err := s.create(c, name)
+	if err != nil {
+		changes.Problems = append(changes.Problems, Problem{c.path, err})
+		return
+	}
+	if before != nil || name == c.path || s.present[name] {
+		s.newest[name] = f
+	}
+	if s.cfg.StartAtEnd && s.first {
+		s.skip(f)
+	}
+	changes.New = append(changes.New, Found{File: f, Before: before})
+}
+
+// nameOf returns the live name that path is a rotated form of, if a file has or had it, or path itself.
+func (s *Set) nameOf(path string) string {
+	match := rotatedName.FindStringSubmatch(path)
+	if match != nil && (s.newest[match[1]] != nil || s.present[match[1]]) {
+		return match[1]
+	}
+	return path
+}
+
+// compareNames orders new files: the rotated forms of a name from old to new, then the one that has it.
+func (s *Set) compareNames(a, b string) int {
+	live := s.nameOf(a)
+	if other := s.nameOf(b); other != live {
+		return cmp.Compare(live, other)
+	}
+	switch {
+	case a == live:
+		return 1
+	case b == live:
+		return -1
+	default:
+		return compareRotated(live, a, b)
+	}
+}
+
+// has tells whether a known file had the name when it was last looked at.
+func (s *Set) has(path string) bool {
+	return slices.ContainsFunc(s.files, func(f *File) bool { return f.path == path && !f.gone })
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+// create adds a file that was seen for the first time; name is its live name, whether it still has it or not.
+func (s *Set) create(c candidate, name string) (*File, error) {
+	zipped := strings.HasSuffix(c.path, gzSuffix)
+	f := &File{
+		set: s, id: c.info.id, source: name, path: c.path, size: c.info.size, changed: s.now(),
+		live: !zipped && name == c.path, rotated: name != c.path, gzip: zipped, scan: s.scans, watch: -1,
+	}
+	if zipped && name == c.path {
+		f.source = strings.TrimSuffix(c.path, gzSuffix)
+	}
+	f.Rewind(Mark{})
+	if err := f.admit(); err != nil {
+		f.closeFile()
+		return nil, err
+	}
+	s.add(f)
+	return f, nil
+}
+
+// skip moves a file's position behind its last whole line. A compressed one can have no other: it is done with.
+func (s *Set) skip(f *File) {
+	if f.gzip {
+		f.Finish()
+		return
+	}
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := f.Read(buf)
+		if err != nil || n == 0 {
+			return
+		}
+		if f.size-f.position > int64(len(buf)) {
+			f.Advance(n, buf[:n])
+			continue
+		}
+		end := strings.LastIndexByte(string(buf[:n]), '\n') + 1
+		f.Advance(end, buf[:end])
+		return
+	}
+}
+
+// between returns the files that came after before and were rotated away before live took the name, oldest first: what
+// happened while nobody looked.
+func (s *Set) between(before *File, live candidate) []*File {
+	if before == nil {
+		return nil
+	}
+	dir := filepath.Dir(live.path)
+	entries, _ := os.ReadDir(dir)
+	var missed []candidate
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		if !sibling(live.path, path) || strings.HasSuffix(path, tmpSuffix) || !s.newer(path, before) {
+			continue
+		}
+		found, err := look(path)
+		if err != nil || !found.regular || s.find(found.id) != nil || s.findGzip(found.id) != nil {
+			continue
+		}
+		plain, zipped := strings.CutSuffix(path, gzSuffix)
+		if zipped && (!s.cfg.Compressed || exists(plain)) {
+			continue
+		}
+		missed = append(missed, candidate{path, found})
+	}
+	slices.SortFunc(missed, func(a, b candidate) int { return compareRotated(live.path, a.path, b.path) })
+	var out []*File
+	for _, c := range missed {
+		if f, err := s.create(c, live.path); err == nil {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// newer tells whether the rotated file path was in use after before.
+func (s *Set) newer(path string, before *File) bool {
+	if !before.gone {
+		return compareRotated(before.source, before.path, path) < 0
+	}
+	found, err := look(path)
+	return err == nil && found.changed.UnixNano() > before.id.Birth
+}
+
+// compareRotated orders rotated names from old to new: numbers count down (app.log.2, app.log.1), times count up.
+func compareRotated(live, a, b string) int {
+	number := func(path string) (int, bool) {
+		text := strings.TrimSuffix(strings.TrimPrefix(path, live), gzSuffix)
+		n, err := strconv.Atoi(strings.TrimLeft(text, ".-_"))
+		return n, err == nil && n < 100_000
+	}
+	n, numbered := number(a)
+	m, numberedToo := number(b)
+	if numbered && numberedToo {
+		return cmp.Compare(m, n)
+	}
+	return cmp.Compare(strings.TrimSuffix(a, gzSuffix), strings.TrimSuffix(b, gzSuffix))
+}
