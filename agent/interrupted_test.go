@@ -19,7 +19,7 @@ import (
 
 const invalidRecord = 87 // INVALID_RECORD, after which a producer has to start afresh
 
-// TestInterruptedSessions refuses batches in the middle of a file. What was in flight is then built again from the files,
+// TestInterruptedSessions refuses batches in the middle of a file. What was in flight is then built again from files,
 // numbered as it was, and sent again: in every way that bytes become records it has to be the same.
 func TestInterruptedSessions(t *testing.T) {
 	tests := map[string]struct {

@@ -32,9 +32,14 @@ func (a *Agent) updateStats() {
 		Files: len(a.order), ReadBytes: a.totals.readBytes, Records: a.totals.records, AckedRecords: a.totals.acked,
 		AckedBytes: a.totals.ackedBytes, LostRecords: a.totals.lostRecords, LostBytes: a.totals.lostBytes,
 	}
+	now, soonest := time.Now(), -1.0
 	for _, s := range a.order {
 		stats.LagBytes += s.file.Lag()
+		if left := s.timeToLoss(now); left >= 0 && (soonest < 0 || left < soonest) {
+			soonest = left
+		}
 	}
+	a.metrics.timeToLoss.Set(soonest)
 	blocked := 0
 	for _, status := range a.producer.Status() {
 		if !status.BlockedSince.IsZero() {
@@ -56,6 +61,33 @@ func (a *Agent) updateStats() {
 	a.metrics.blocked.Set(float64(blocked))
 	a.metrics.bufferBytes.Set(float64(buffered))
 	a.snapshot.Store(&stats)
+}
+
+// keptByKubelet is how much of a container's log the kubelet keeps by default: five files of 10 MiB.
+const keptByKubelet = 50 << 20
+
+// growth estimates how fast a container's log grows.
+type growth struct {
+	at   time.Time
+	end  int64
+	rate float64 // bytes per second
+}
+
+// timeToLoss is how many seconds are left until the oldest unread byte of a container's log is rotated away, -1 if
+// nothing is unread or the log does not grow.
+func (s *stream) timeToLoss(now time.Time) float64 {
+	if s.from.Pod == nil {
+		return -1
+	}
+	end := s.file.Position() + s.file.Lag()
+	if seconds := now.Sub(s.growth.at).Seconds(); seconds > 0 {
+		s.growth.rate += (float64(end-s.growth.end)/seconds - s.growth.rate) / 4 // the last few looks count
+		s.growth.at, s.growth.end = now, end
+	}
+	if s.file.Lag() == 0 || s.growth.rate < 1 {
+		return -1
+	}
+	return max(0, float64(keptByKubelet-s.file.Lag())/s.growth.rate)
 }
 
 // countDecoded counts what the decoders cut off or dropped since the last time.

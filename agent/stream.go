@@ -44,6 +44,7 @@ type stream struct {
 	moved bool
 	// grewAt is when bytes were last read, readAt when that was last likely.
 	grewAt, readAt time.Time
+	growth         growth
 	// stored is what the journal has of the file.
 	stored tail.State
 }

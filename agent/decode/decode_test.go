@@ -185,7 +185,8 @@ func TestStatsNameWhatIsLost(t *testing.T) {
 // random makes input with everything that may be in a log, and a configuration to read it with.
 func random(seed uint64) (Config, string) {
 	r := rand.New(rand.NewPCG(seed, 7))
-	cfg := Config{MaxRecordBytes: 256, Oversize: []OversizePolicy{OversizeSplit, OversizeTruncate, OversizeDrop}[r.IntN(3)]}
+	policies := []OversizePolicy{OversizeSplit, OversizeTruncate, OversizeDrop}
+	cfg := Config{MaxRecordBytes: 256, Oversize: policies[r.IntN(3)]}
 	cfg.Format = []Format{FormatAuto, FormatRaw, FormatCRI, FormatDocker}[r.IntN(4)]
 	switch r.IntN(4) {
 	case 0:
@@ -312,7 +313,8 @@ func TestInvalidConfig(t *testing.T) {
 			Config{Format: "XML"}, `format: invalid value "XML": use Auto, Raw, CRI or Docker`},
 		"broken pattern": {
 			Config{Filters: []Filter{{Drop: &Drop{Match: "("}}}},
-			`filters[0].drop.match: invalid value "(": use an RE2 expression: error parsing regexp: missing closing ): ` + "`(`"},
+			`filters[0].drop.match: invalid value "(": use an RE2 expression: ` +
+				"error parsing regexp: missing closing ): `(`"},
 		"two patterns": {
 			Config{Multiline: &Multiline{StartPattern: "a", EndPattern: "b"}},
 			"multiline.exactly one of startPattern, continuePattern and endPattern must be set, not 2"},

@@ -72,7 +72,7 @@ type framing struct {
 	mapped, inChunk bool
 }
 
-// New returns a decoder for a file whose decoding starts at offset, which must be a clean one: 0 or what Clean returned.
+// New returns a decoder for a file whose decoding starts at offset, which must be clean: 0 or what Clean returned.
 func New(plan *Plan, offset int64, stats *Stats) *Decoder {
 	return &Decoder{plan: plan, stats: stats, base: offset, clean: offset, end: offset}
 }

@@ -125,7 +125,8 @@ func (m Multiline) compile() (*multiline, error) {
 		errs = append(errs, err)
 	}
 	if set != 1 {
-		errs = append(errs, fmt.Errorf("exactly one of startPattern, continuePattern and endPattern must be set, not %d", set))
+		errs = append(errs, fmt.Errorf(
+			"exactly one of startPattern, continuePattern and endPattern must be set, not %d", set))
 	}
 	if m.MaxLines < 1 {
 		errs = append(errs, conf.Invalid("maxLines", m.MaxLines, "use at least 1"))

@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 func holdJournal(dir string) int {
 	j, err := Open(context.Background(), dir)
 	if err != nil {
-		os.Stdout.WriteString(err.Error() + "\n")
+		_, _ = os.Stdout.WriteString(err.Error() + "\n")
 		return 1
 	}
 	for _, r := range append(start(), seal(0, 0, 1, 1, 4)) {
@@ -35,10 +35,10 @@ func holdJournal(dir string) int {
 		}
 	}
 	if err = errors.Join(err, j.Sync()); err != nil {
-		os.Stdout.WriteString(err.Error() + "\n")
+		_, _ = os.Stdout.WriteString(err.Error() + "\n")
 		return 1
 	}
-	os.Stdout.WriteString("held\n")
+	_, _ = os.Stdout.WriteString("held\n")
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	return 0
 }

@@ -37,7 +37,7 @@ type Streams struct {
 
 // Run runs the command that args name and returns the exit code.
 func Run(ctx context.Context, args []string, streams Streams) int {
-	root := newRoot()
+	root := newRoot() //nolint:contextcheck // a demo stops its programs in order, also after ctx ended
 	root.SetArgs(args)
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)

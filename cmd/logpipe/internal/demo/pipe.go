@@ -227,7 +227,7 @@ func (p *pipe) gib() float64 {
 func (p *pipe) close() {
 	for _, child := range append(p.agents, p.sinks...) {
 		_ = child.cmd.Process.Signal(os.Kill)
-		<-child.done
+		_ = child.wait()
 	}
 	if p.admin != nil {
 		_ = p.admin.Close()

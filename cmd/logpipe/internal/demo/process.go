@@ -74,13 +74,20 @@ func (p *process) stop() (Usage, error) {
 	case err = <-p.done:
 	case <-time.After(stopTimeout):
 		_ = p.cmd.Process.Kill()
-		<-p.done
+		_ = p.wait()
 		err = fmt.Errorf("did not end within %s", stopTimeout)
 	}
 	if err != nil {
 		err = fmt.Errorf("stop %s (its log: %s): %w", p.name, p.log, err)
 	}
 	return p.usage(peak), err
+}
+
+// wait returns how the process ended.
+func (p *process) wait() error {
+	err := <-p.done
+	p.done <- err
+	return err
 }
 
 // peakRSS is the most memory, in MiB, that the process had so far. The resource usage that the kernel gives at its end
