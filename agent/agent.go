@@ -14,6 +14,7 @@ import (
 	"github.com/logpipe/logpipe/agent/decode"
 	"github.com/logpipe/logpipe/agent/journal"
 	"github.com/logpipe/logpipe/agent/tail"
+	"github.com/logpipe/logpipe/internal/conf"
 	"github.com/logpipe/logpipe/internal/kafka"
 )
 
@@ -219,6 +220,11 @@ func (a *Agent) connect(ctx context.Context) error {
 		return errors.Join(err, client.Close())
 	}
 	a.client, a.topic, a.topicAt = client, topic, time.Now().Add(topicInterval)
+	if limit := topic.MaxMessageBytes; limit > 0 && a.cfg.Decode.MaxRecordBytes+recordOverhead+batchOverhead > limit {
+		err := conf.Invalid("decode.maxRecordBytes", a.cfg.Decode.MaxRecordBytes,
+			fmt.Sprintf("topic %s takes no more than %d bytes: lower it, or raise max.message.bytes", topic.Name, limit))
+		return errors.Join(err, client.Close())
+	}
 	for key, partitions := range a.cfg.Assignment {
 		for _, p := range partitions {
 			if p >= topic.Partitions {

@@ -322,7 +322,8 @@ func TestStartAtEnd(t *testing.T) {
 }
 
 func TestTopicGrows(t *testing.T) {
-	defer func(d time.Duration) { topicInterval = d }(topicInterval)
+	interval := topicInterval
+	t.Cleanup(func() { topicInterval = interval }) // when the agent has ended
 	topicInterval = 10 * time.Millisecond
 	b := newBench(t)
 	b.cfg.PartitionKey = PartitionKey{Type: KeyField, Field: "k"}
@@ -432,5 +433,15 @@ func TestInvalidConfig(t *testing.T) {
 	c.Default()
 	if err := c.Validate(); err != nil {
 		t.Errorf("a valid configuration is refused: %v", err)
+	}
+}
+
+func TestOneStreamOnly(t *testing.T) {
+	b := newBench(t)
+	b.cfg.Inputs = []Input{{Pods: &PodsInput{Root: b.path("pods"), Stream: "Stderr"}}}
+	b.write("pods/ns_p_u/app/0.log", criTime+"stdout F no\n"+criTime+"stderr F yes\n"+criTime+"stdout F no\n")
+	b.run()
+	if diff := cmp.Diff([]string{"yes"}, values(b.read(1))); diff != "" {
+		t.Errorf("records (-want +got):\n%s", diff)
 	}
 }

@@ -217,8 +217,9 @@ func (a *Agent) poll(now time.Time) (active bool, err error) {
 			continue
 		}
 		if s.isEnded {
-			if !s.finished && !s.gone && s.file.Lag() > 0 { // its writer had it open all the same
-				s.isEnded, s.ready = false, true
+			if !s.gone && s.file.Lag() > 0 { // its writer had it open all the same
+				s.isEnded, s.finished, s.ready = false, false, true
+				s.file.Resume()
 			}
 			continue
 		}

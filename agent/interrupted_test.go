@@ -109,6 +109,7 @@ func interrupt(b *bench, text, want func(i int) string) []string {
 		b.write("app.log", text(i)+"\n")
 		expected = append(expected, strings.Split(want(i), "\x00")...)
 		if i == n/2 {
+			await(b.t, "the log is found", func() bool { return b.count() > 0 })
 			if err := os.Rename(b.path("app.log"), b.path("app.log.1")); err != nil {
 				b.t.Fatal(err)
 			}

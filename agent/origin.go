@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/logpipe/logpipe/agent/decode"
 	"github.com/logpipe/logpipe/internal/record"
 )
 
@@ -23,6 +24,8 @@ type origin struct {
 	Path string `json:"path"`
 	// Pod is set for a container's log.
 	Pod *podLog `json:"pod,omitempty"`
+	// Stream is the only standard stream to read, "" reads both.
+	Stream string `json:"stream,omitempty"`
 	// Key is the partition key, unless it comes from each record or there is none.
 	Key string `json:"key,omitempty"`
 	// Labels hold the pod's labels that the metadata asks for.
@@ -128,16 +131,21 @@ type origins struct {
 	facts *podFacts
 }
 
-// pod returns what the path of a container's log says, or nil for any other file.
-func (o *origins) pod(file string) *podLog {
+// wants tells whether a record is of a stream that is read. A line without a stream is always read.
+func (o *origin) wants(s decode.Stream) bool {
+	return o.Stream == "" || s == decode.NoStream || strings.EqualFold(o.Stream, streamName(s))
+}
+
+// pod returns the pods input that selects the container's log, and what its path says, or nil for any other file.
+func (o *origins) pod(file string) (*PodsInput, *podLog) {
 	for i := range o.cfg.Inputs {
 		if pods := o.cfg.Inputs[i].Pods; pods != nil {
 			if pod, ok := parsePodLog(pods.Root, file); ok && pods.selects(pod, o.facts) {
-				return &pod
+				return pods, &pod
 			}
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 // accepts tells whether a file that matches the patterns is to be read: any plain file, and the containers selected.
@@ -147,12 +155,16 @@ func (o *origins) accepts(file string) bool {
 			return true
 		}
 	}
-	return o.pod(file) != nil
+	_, pod := o.pod(file)
+	return pod != nil
 }
 
 func (o *origins) resolve(file string) origin {
 	out := origin{Path: file}
-	out.Pod = o.pod(file)
+	input, pod := o.pod(file)
+	if input != nil {
+		out.Pod, out.Stream = pod, input.Stream
+	}
 	out.Key = o.key(file, out.Pod)
 	if out.Pod == nil {
 		return out

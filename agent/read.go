@@ -111,7 +111,8 @@ func (a *Agent) drain(s *stream, now time.Time) (progress bool, err error) {
 	f := &s.feed
 	for !f.placed || s.dec.Next(&f.record) {
 		f.placed = false
-		if f.record.Position.Compare(s.last) > 0 { // otherwise it is in a batch: decoding had to start before it
+		// What is not behind the last record is in a batch: decoding had to start before it.
+		if f.record.Position.Compare(s.last) > 0 && s.from.wants(f.record.Stream) {
 			switch placed, err := a.put(s, now); {
 			case err != nil:
 				return progress, err

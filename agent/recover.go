@@ -343,7 +343,7 @@ func (r *rebuilder) feed(from *stream, span *journal.Span, end int64) ([]byte, e
 func (r *rebuilder) take(from *stream, span *journal.Span) {
 	var rec decode.Record
 	for r.dec.Next(&rec) {
-		if span.Count == 0 || rec.Position.Compare(span.First) < 0 || rec.Position.Compare(span.Last) > 0 {
+		if span.Count == 0 || !from.from.wants(rec.Stream) || rec.Position.Compare(span.First) < 0 || rec.Position.Compare(span.Last) > 0 {
 			continue
 		}
 		key, value := from.key, rec.Value

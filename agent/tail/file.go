@@ -281,6 +281,9 @@ func (f *File) Finish() {
 	f.closeFile()
 }
 
+// Resume takes Finish back: the file has grown all the same.
+func (f *File) Resume() { f.finished = false }
+
 // Idle closes the descriptor of a file that is read to its end and can be found again by its name.
 func (f *File) Idle() {
 	if f.live && !f.rotated && !f.gone && !f.gzip && f.Lag() == 0 {
