@@ -115,7 +115,8 @@ launch() { # ID
 
 await() { await_log "b$1" 'Kafka Server started'; } # ID
 
-new_cluster_id() { head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d '='; }
+# It begins with a letter: one that begins with '-' would be taken for an option.
+new_cluster_id() { echo "L$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=' | cut -c 2-)"; }
 
 up() {
   local i formatting=()
