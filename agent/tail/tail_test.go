@@ -58,9 +58,8 @@ func (l *lab) rename(from, to string) { l.t.Helper(); l.check(os.Rename(l.path(f
 func (l *lab) remove(name string) { l.t.Helper(); l.check(os.Remove(l.path(name))) }
 
 // compress does what the kubelet does: through a temporary file, with the original removed last.
-func (l *lab) compress() {
+func (l *lab) compress(name string) {
 	l.t.Helper()
-	const name = "app.log.1"
 	data, err := os.ReadFile(l.path(name))
 	l.check(err)
 	var zipped bytes.Buffer
@@ -192,7 +191,7 @@ func TestRotation(t *testing.T) {
 			l.append("app.log", lines(0, 20))
 			read()
 			l.rename("app.log", "app.log.1")
-			l.compress()
+			l.compress("app.log.1")
 			l.append("app.log", lines(20, 60))
 		}},
 		"by rename and gzip, unread": {act: func(l *lab, read func()) {
@@ -200,7 +199,7 @@ func TestRotation(t *testing.T) {
 			read()
 			l.append("app.log", lines(10, 20))
 			l.rename("app.log", "app.log.1")
-			l.compress()
+			l.compress("app.log.1")
 			l.append("app.log", lines(20, 60))
 		}},
 		"by rename and gzip, under a pattern that matches all names": {change: wide, act: func(l *lab, read func()) {
@@ -208,7 +207,7 @@ func TestRotation(t *testing.T) {
 			read()
 			l.append("app.log", lines(10, 20))
 			l.rename("app.log", "app.log.1")
-			l.compress()
+			l.compress("app.log.1")
 			l.append("app.log", lines(20, 60))
 		}},
 		"by copytruncate": {act: func(l *lab, read func()) {
@@ -297,7 +296,7 @@ func TestRotation(t *testing.T) {
 			l.rename("app.log", "app.log.1")
 			read()
 			l.restart()
-			l.compress()
+			l.compress("app.log.1")
 			l.restart()
 			l.append("app.log", lines(20, 60))
 		}},
@@ -519,7 +518,7 @@ func TestOpenReadsPendingBytesAgain(t *testing.T) {
 	for name, after := range map[string]func(l *lab){
 		"where it was": func(*lab) {},
 		"renamed":      func(l *lab) { l.rename("app.log", "app.log.1") },
-		"compressed":   func(l *lab) { l.rename("app.log", "app.log.1"); l.compress() },
+		"compressed":   func(l *lab) { l.rename("app.log", "app.log.1"); l.compress("app.log.1") },
 		"deleted":      func(l *lab) { l.remove("app.log") },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -17,7 +17,7 @@ func TestCompressedFileIsRenamed(t *testing.T) {
 			first := l.readAll()
 			l.append("app.log", lines(5, 10))
 			l.rename("app.log", "app.log.1")
-			l.compress()
+			l.compress("app.log.1")
 			l.restart()
 			l.scan()
 			l.rename("app.log.1.gz", "app.log.2.gz")
@@ -67,43 +67,31 @@ func TestOpenWhatIsOpen(t *testing.T) {
 	}
 }
 
-// TestFoundEmptyThenRotatedTwice loses the agent right behind the creation of a file: nothing of its content is known
-// when it and its successor have been compressed.
+// TestFoundEmptyThenRotatedTwice stops right behind the creation of a file: nothing of its content is known when it and
+// its successor have been compressed.
 func TestFoundEmptyThenRotatedTwice(t *testing.T) {
-	for name, rename := range map[string]func(l *lab){
-		"numbers count up": func(l *lab) {
-			l.append("app.log", lines(5, 10))
-			l.rename("app.log", "app.log.1")
-			l.compress("app.log.1")
-			l.append("app.log", lines(10, 15))
-			l.rename("app.log.2.gz", "app.log.3.gz")
-			l.rename("app.log.1.gz", "app.log.2.gz")
-			l.rename("app.log", "app.log.1")
-			l.compress("app.log.1")
-		},
-		"dates": func(l *lab) {
-			l.append("app.log", lines(5, 10))
-			l.rename("app.log", "app.log-20261123")
-			l.compress("app.log-20261123")
-			l.append("app.log", lines(10, 15))
-			l.rename("app.log", "app.log-20261124")
-			l.compress("app.log-20261124")
-		},
+	for name, rotated := range map[string][3]string{
+		"numbers":   {"app.log.3", "app.log.2", "app.log.1"},
+		"dates":     {"app.log-20261121", "app.log-20261122", "app.log-20261123"},
+		"kubelet's": {"app.log.20261121-000000", "app.log.20261122-000000", "app.log.20261123-000000"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLab(t, nil)
-			l.unchained = true
 			l.append("app.log", lines(0, 5))
-			first := l.readAll()
-			l.rename("app.log", "app.log.2")
-			l.compress("app.log.2")
+			text := l.readAll()
+			l.rename("app.log", rotated[0])
+			l.scan()
+			l.remove(rotated[0])
+			l.gz(rotated[0]+".gz", []byte(text))
 			l.append("app.log", "")
-			first += l.readAll()
-			known := l.known()
-			l.quiet(func() { rename(l) })
+			text += l.readAll()
+			// From here on no agent runs.
+			l.gz(rotated[1]+".gz", []byte(lines(5, 10)))
+			l.gz(rotated[2]+".gz", []byte(lines(10, 15)))
+			l.remove("app.log")
 			l.append("app.log", lines(15, 20))
-			l.startWith(known)
-			if diff := cmp.Diff(lines(0, 20), first+l.readAll()); diff != "" || l.lost > 0 {
+			l.restart()
+			if diff := cmp.Diff(lines(0, 20), text+l.readAll()); diff != "" || l.lost > 0 {
 				t.Errorf("%d bytes are lost; text (-want +got):\n%s", l.lost, diff)
 			}
 		})
