@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 func (s *Set) findGzip(id Identity) *File {
@@ -40,26 +41,43 @@ func (s *Set) trace(f *File) {
 }
 
 // traceGzip looks for the compressed form of a file whose plain form has no name any more: the one with its name if it
-// begins alike, or else any that begins alike and goes on alike up to the position.
+// begins alike, or else the oldest that begins alike and goes on alike up to the position. A file that was empty when
+// it was last seen begins like all: then its name tells nothing, for it may have been its successor's since.
 func (s *Set) traceGzip(f *File, entries []os.DirEntry) bool {
 	if !s.cfg.Compressed {
 		return false
 	}
-	dir, base := filepath.Dir(f.path), filepath.Base(f.source)
+	if f.fd != nil && !f.gzip && f.head.Bytes < HeadBytes {
+		if head, err := readHead(f.fd, HeadBytes); err == nil {
+			f.head = head
+		}
+	}
 	// A file that need not be read from there costs no decompression.
-	if s.tryGzip(f, f.path+gzSuffix, f.fd == nil && !f.finished) {
+	if f.head.Bytes > 0 && s.tryGzip(f, f.path+gzSuffix, f.fd == nil && !f.finished) {
 		return true
 	}
-	return slices.ContainsFunc(entries, func(e os.DirEntry) bool {
-		return strings.HasPrefix(e.Name(), base) && strings.HasSuffix(e.Name(), gzSuffix) &&
-			s.tryGzip(f, filepath.Join(dir, e.Name()), true)
-	})
+	return slices.ContainsFunc(compressedForms(f, entries), func(path string) bool { return s.tryGzip(f, path, true) })
+}
+
+// compressedForms lists the names that a compressed form of f may have, from old to new.
+func compressedForms(f *File, entries []os.DirEntry) []string {
+	var paths []string
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), filepath.Base(f.source)) && strings.HasSuffix(e.Name(), gzSuffix) {
+			paths = append(paths, filepath.Join(filepath.Dir(f.path), e.Name()))
+		}
+	}
+	slices.SortFunc(paths, func(a, b string) int { return compareRotated(f.source, a, b) })
+	return paths
 }
 
 func (s *Set) tryGzip(f *File, path string, thorough bool) bool {
 	found, err := look(path)
 	if err != nil || !found.regular || s.findGzip(found.id) != nil || !s.compressedFrom(path, f, thorough) {
 		return false
+	}
+	if born := time.Unix(0, f.id.Birth).Truncate(time.Second); f.head.Bytes == 0 && found.changed.Before(born) {
+		return false // it was written before f was there
 	}
 	// A descriptor of the plain form stays open: reading goes on there.
 	s.unwatchFile(f)
