@@ -28,11 +28,13 @@ type Client struct {
 	cfg       Config
 	log       logr.Logger
 	connected time.Time
-	start     int
 	sarama    sarama.Client
+	life      context.Context //nolint:containedctx // it is the client's life, ended by Close
+	end       context.CancelFunc
 
 	mu       sync.Mutex
 	known    []string
+	start    int
 	contacts map[string]*contact
 }
 
@@ -51,7 +53,9 @@ func Connect(ctx context.Context, cfg Config, log logr.Logger) (*Client, error) 
 		cfg: cfg, log: log, connected: time.Now(), start: rand.IntN(1 << 16),
 		known: cfg.BootstrapServers, contacts: map[string]*contact{},
 	}
+	c.life, c.end = context.WithCancel(context.WithoutCancel(ctx))
 	if err := c.askAny(ctx, func(*sarama.Broker) error { return nil }); err != nil {
+		_ = c.Close()
 		return nil, fmt.Errorf("connect to Kafka at bootstrapServers %s (check the addresses, tls and sasl): %w",
 			strings.Join(cfg.BootstrapServers, ","), err)
 	}
@@ -61,8 +65,10 @@ func Connect(ctx context.Context, cfg Config, log logr.Logger) (*Client, error) 
 	return c, nil
 }
 
-// Close closes the connections. Those of producers and fetchers are closed with them.
+// Close closes the connections. Questions that wait for an answer fail with sarama.ErrClosedClient, later ones too. The
+// connections of producers and fetchers are closed with these, not here.
 func (c *Client) Close() error {
+	c.end()
 	c.mu.Lock()
 	contacts := c.contacts
 	c.contacts = map[string]*contact{}
@@ -78,7 +84,8 @@ func (c *Client) Close() error {
 	return c.sarama.Close()
 }
 
-// Sarama returns a client of sarama's own, for what this package does not do.
+// Sarama returns a client of sarama's own, for what this package does not do. It knows the topics that it was asked for
+// and no others: whoever opens sarama's admin interface calls RefreshMetadata with a topic first.
 func (c *Client) Sarama() sarama.Client { return c.sarama }
 
 // metadata asks for one topic.

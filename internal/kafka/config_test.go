@@ -98,6 +98,13 @@ func TestSettingsOnWhichExactlyOnceRests(t *testing.T) {
 	if c.IsolationLevel != sarama.ReadCommitted || c.Offsets.AutoCommit.Enable || c.Group.ResetInvalidOffsets {
 		t.Errorf("consumer settings are %+v", c)
 	}
+	strategies := c.Group.Rebalance.GroupStrategies
+	if len(strategies) != 1 || strategies[0].Name() != sarama.CooperativeStickyBalanceStrategyName {
+		t.Errorf("strategies are %v", strategies)
+	}
+	if got.Metadata.Full || got.Net.MaxOpenRequests != kafka.MaxInFlight {
+		t.Errorf("all topics are looked at: %v; requests in flight: %d", got.Metadata.Full, got.Net.MaxOpenRequests)
+	}
 }
 
 func TestConnectNamesTheBrokersThatDoNotAnswer(t *testing.T) {

@@ -92,13 +92,20 @@ func newContact(address string) *contact {
 
 // ask puts a question to the broker at an address and keeps the connection for the next one.
 func (c *Client) ask(ctx context.Context, address string, question func(*sarama.Broker) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop := context.AfterFunc(c.life, func() { cancel(sarama.ErrClosedClient) }) //nolint:contextcheck // a second end
+	defer stop()
 	who := c.contact(address)
 	select {
 	case who.turn <- struct{}{}:
 	case <-ctx.Done():
-		return ctx.Err()
+		return fmt.Errorf("ask broker %s: %w", address, context.Cause(ctx))
 	}
 	defer func() { <-who.turn }()
+	if c.life.Err() != nil { // Close has had its turn
+		return sarama.ErrClosedClient
+	}
 	if who.conn != nil && time.Since(who.conn.opened) > contactAge {
 		who.hangUp()
 	}
@@ -145,6 +152,7 @@ func (c *Client) askAny(ctx context.Context, question func(*sarama.Broker) error
 		if err == nil {
 			return nil
 		}
+		c.avoid(addresses[(first+i)%len(addresses)])
 		errs = append(errs, err)
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -157,7 +165,22 @@ func (c *Client) askAny(ctx context.Context, question func(*sarama.Broker) error
 func (c *Client) addresses() (addresses []string, first int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.known, (c.start + int(time.Since(c.connected)/contactAge)) % len(c.known)
+	return c.known, c.first()
+}
+
+// first is the index in known of the broker to begin with. The caller holds mu.
+func (c *Client) first() int {
+	return (c.start + int(time.Since(c.connected)/contactAge)) % len(c.known)
+}
+
+// avoid lets later questions begin with another broker than one that failed: if it is silent, each of them would wait
+// for it as long as this one did.
+func (c *Client) avoid(address string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.known[c.first()] == address {
+		c.start++
+	}
 }
 
 // learn takes note of the brokers of the cluster. The bootstrap servers stay: all others may have been replaced.

@@ -25,6 +25,9 @@ func TestLastSequence(t *testing.T) {
 	if last != 69 || !found || err != nil {
 		t.Errorf("last sequence is %d, %v, %v; want 69", last, found, err)
 	}
+	if last, found, err := f.client.ScanProducer(t.Context(), f.topic, 0, 0, id); last != 69 || !found || err != nil {
+		t.Errorf("scan found %d, %v, %v; want 69", last, found, err)
+	}
 	if last, found, err := f.client.LastSequence(t.Context(), f.topic, 1, id); found || err != nil {
 		t.Errorf("last sequence where it never wrote is %d, %v, %v", last, found, err)
 	}

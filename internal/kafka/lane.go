@@ -15,6 +15,8 @@ const (
 	backoffLater = 15 * time.Second
 	// idleMost is how long an unused connection is kept, less than brokers do (connections.max.idle.ms, 10 minutes).
 	idleMost = 2 * time.Minute
+	// noProducer is no producer's id.
+	noProducer = -1
 )
 
 // lane sends the batches of one partition. One goroutine owns it; only queue and status are shared.
@@ -26,10 +28,11 @@ type lane struct {
 	answers chan *attempt
 
 	conn *connection
-	// proven is true once a batch was acknowledged on conn: then the leader knows the producer. One that does not, because
-	// it is new or was idle for longer than producer.id.expiration.ms, takes any sequence number to begin with. If the
-	// oldest batch were refused then, for a moment's lack of replicas, the next one in flight would be stored before it.
-	proven bool
+	// proven is the id of the producer of which a batch was acknowledged on conn, noProducer before: the leader knows that
+	// one. Of one that it does not know, because it is new or was idle for longer than producer.id.expiration.ms, it takes
+	// any sequence number to begin with. If the oldest batch were refused then, for a moment's lack of replicas, the next
+	// one in flight would be stored before it.
+	proven int64
 	// inFlight are the attempts of batches without an acknowledgement, oldest first.
 	inFlight []*attempt
 	unsent   []*Batch
@@ -57,6 +60,7 @@ type attempt struct {
 func newLane(p *Producer, partition int32) *lane {
 	return &lane{
 		p: p, partition: partition, wake: make(chan struct{}, 1), answers: make(chan *attempt, MaxInFlight),
+		proven: noProducer,
 	}
 }
 
@@ -112,18 +116,19 @@ func (l *lane) step() bool {
 	}
 	for len(l.unsent) > 0 && len(l.inFlight) < l.window() {
 		b := l.unsent[0]
+		l.unsent[0] = nil // a batch is large, and the array stays for as long as the partition is idle
 		l.unsent = l.unsent[1:]
 		l.send(b)
 	}
 	return true
 }
 
-// window is how many batches may be in flight now.
+// window is how many batches may be in flight with the next one that is unsent.
 func (l *lane) window() int {
 	switch {
 	case l.failed:
 		return 0
-	case l.proven:
+	case l.proven == l.unsent[0].ProducerID:
 		return MaxInFlight
 	default:
 		return 1
@@ -184,7 +189,7 @@ func (l *lane) connect() error {
 func (l *lane) disconnect() {
 	if l.conn != nil {
 		l.conn.close()
-		l.conn, l.proven = nil, false
+		l.conn, l.proven = nil, noProducer
 	}
 }
 
@@ -202,9 +207,10 @@ func (l *lane) answer(a *attempt) bool {
 			}
 			head.offset = -1
 		}
+		l.inFlight[0] = nil
 		l.inFlight = l.inFlight[1:]
 		l.answered--
-		l.working()
+		l.working(head.batch)
 		if !l.deliver(Result{Batch: head.batch, Offset: head.offset}) {
 			return false
 		}
@@ -269,9 +275,11 @@ func (l *lane) blocked(err error) {
 	}
 }
 
-// working notes an acknowledgement.
-func (l *lane) working() {
-	l.proven = l.conn != nil
+// working notes that b was acknowledged.
+func (l *lane) working(b *Batch) {
+	if l.conn != nil {
+		l.proven = b.ProducerID
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.status.Waiting--

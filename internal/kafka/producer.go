@@ -93,10 +93,14 @@ func NewProducer(client *Client, topic string, cfg ProducerConfig, log logr.Logg
 	}
 }
 
-// Send queues a batch behind those of its partition. It never blocks: the caller bounds how many it has waiting.
+// Send queues a batch behind those of its partition. It never blocks: the caller bounds how many it has waiting. After
+// Close it does nothing.
 func (p *Producer) Send(b *Batch) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.ctx.Err() != nil {
+		return
+	}
 	l := p.lanes[b.Partition]
 	if l == nil {
 		l = newLane(p, b.Partition)
@@ -111,7 +115,9 @@ func (p *Producer) Results() <-chan Result { return p.results }
 
 // Close ends all sending at once. Batches that are not acknowledged get no Result; they may have been stored or not.
 func (p *Producer) Close() {
+	p.mu.Lock() // no lane begins from here on
 	p.cancel()
+	p.mu.Unlock()
 	p.wg.Wait()
 }
 

@@ -18,20 +18,23 @@ import (
 
 // suite is what every cluster has to do, the embedded one as well as a real one.
 var suite = map[string]func(*fixture){
-	"batches of every codec come out as they went in":                 everyCodec,
-	"batches sent again by another producer are stored once":          sentAgain,
-	"sequence numbers go on at 0 after the highest":                   wrappedSequence,
-	"a gap in the sequence halts the partition and stores nothing":    gap,
-	"a batch above the topic's limit lets none behind it pass":        tooLarge,
-	"a scan finds the last sequence of a producer that was forgotten": scan,
-	"records of open and aborted transactions are not seen":           transactions,
-	"a fetch below the size of a batch brings that batch":             smallFetch,
-	"a fetch from the middle of a batch leaves out what is before":    middleOfBatch,
-	"a fetch outside of the log says what the log has":                outOfRange,
-	"a fetch that waits for records ends with its context":            fetchEnds,
-	"a topic is described": describeTopic,
-	"a topic grows and its settings are put right, others left alone": changeTopic,
-	"a topic does not shrink": shrinkTopic,
+	"batches of every codec come out as they went in":                   everyCodec,
+	"batches sent again by another producer are stored once":            sentAgain,
+	"sequence numbers go on at 0 after the highest":                     wrappedSequence,
+	"a gap in the sequence halts the partition and stores nothing":      gap,
+	"a batch above the topic's limit lets none behind it pass":          tooLarge,
+	"a scan finds the last sequence of a producer that was forgotten":   scan,
+	"records of open and aborted transactions are not seen":             transactions,
+	"a fetch below the size of a batch brings that batch":               smallFetch,
+	"a fetch from the middle of a batch leaves out what is before":      middleOfBatch,
+	"a fetch outside of the log says what the log has":                  outOfRange,
+	"a fetch that waits for records ends with its context":              fetchEnds,
+	"a fetch that waits for records holds up no other":                  fetchWaits,
+	"a fetch of deleted records says where the log starts":              deletedRecords,
+	"a topic that is as it has to be is left alone":                     sameTopic,
+	"a topic is described":                                              describeTopic,
+	"a topic grows and its settings are put right, others left alone":   changeTopic,
+	"a topic does not shrink":                                           shrinkTopic,
 	"a topic that is deleted and made anew takes no batches of the old": madeAnew,
 }
 
@@ -276,76 +279,53 @@ func fetchEnds(f *fixture) {
 	}
 }
 
-func describeTopic(f *fixture) {
-	topic, err := f.client.Topic(f.Context(), f.topic)
-	if err != nil {
-		f.Fatal(err)
-	}
-	if topic.Partitions != 2 || topic.MaxMessageBytes != 20000 || len(topic.Leaders) != 2 {
-		f.Errorf("topic is %+v", topic)
-	}
-	if len(topic.ID) != 22 || topic.ClusterID == "" {
-		f.Errorf("topic id is %q, cluster id %q", topic.ID, topic.ClusterID)
-	}
-	if _, err := f.client.Topic(f.Context(), f.topic+"-not"); !errors.Is(err, kafka.ErrTopicNotFound) {
-		f.Errorf("error %v, want %v", err, kafka.ErrTopicNotFound)
-	}
-}
-
-func changeTopic(f *fixture) {
-	spec := kafka.TopicSpec{Name: f.topic, Partitions: 5, Config: map[string]string{"retention.ms": "3600000"}}
-	status, err := f.client.EnsureTopic(f.Context(), spec)
-	if err != nil {
-		f.Fatal(err)
-	}
-	if status.Created || !status.Grown || status.Partitions != 5 || status.ReplicationFactor != 1 || status.Offline != 0 {
-		f.Errorf("status is %+v", status)
-	}
-	want := []kafka.Drift{{Key: "retention.ms", Want: "3600000", Got: "604800000"}}
-	if diff := cmp.Diff(want, status.Drift); diff != "" {
-		f.Errorf("drift (-want +got):\n%s", diff)
-	}
-	for deadline := time.Now().Add(patience); status.Drift != nil; { // brokers hear of a setting one after another
-		if status, err = f.client.EnsureTopic(f.Context(), spec); err != nil || status.Grown || time.Now().After(deadline) {
-			f.Fatalf("the second time: %+v, %v", status, err)
+func fetchWaits(f *fixture) {
+	f.send(f.producer(kafka.ProducerConfig{}), batchOf(0, f.producerID(), 0, 10))
+	waits, goesOn := f.fetcher(1), f.fetcher(0)
+	done := make(chan error, 1)
+	go func() {
+		_, err := waits.Fetch(f.Context(), 0, 1<<20)
+		done <- err
+	}()
+	for n := 0; ; n++ {
+		select {
+		case err := <-done:
+			if n < 5 || err != nil {
+				f.Errorf("%d fetches while another waited, which ended with %v", n, err)
+			}
+			return
+		default:
+		}
+		if got, err := goesOn.Fetch(f.Context(), 0, 1<<20); err != nil || len(got.Records) != 10 {
+			f.Fatalf("fetch: %+v, %v", got, err)
 		}
 	}
-	if topic, err := f.client.Topic(f.Context(), f.topic); err != nil || topic.MaxMessageBytes != 20000 {
-		f.Errorf("a setting that is not listed is %d now, error %v", topic.MaxMessageBytes, err)
-	}
 }
 
-func shrinkTopic(f *fixture) {
-	_, err := f.client.EnsureTopic(f.Context(), kafka.TopicSpec{Name: f.topic, Partitions: 1})
-	if !errors.Is(err, kafka.ErrNotSupported) || !strings.Contains(err.Error(), "specify 2 or more") {
-		f.Errorf("error is %v", err)
-	}
-}
-
-func madeAnew(f *fixture) {
+func deletedRecords(f *fixture) {
 	id := f.producerID()
-	p := f.producer(kafka.ProducerConfig{})
-	f.send(p, batchOf(0, id, 0, 10))
-	if err := f.client.DeleteTopic(f.Context(), f.topic); err != nil {
+	f.send(f.producer(kafka.ProducerConfig{}), batchOf(0, id, 0, 10), batchOf(0, id, 10, 10))
+	if err := f.client.Sarama().RefreshMetadata(f.topic); err != nil {
 		f.Fatal(err)
 	}
-	for { // brokers forget a topic one after another
-		status, err := f.client.EnsureTopic(f.Context(), kafka.TopicSpec{Name: f.topic, Partitions: 2, ReplicationFactor: 1})
-		if err != nil {
-			f.Fatal(err)
-		}
-		if status.Created {
-			break
-		}
+	admin, err := sarama.NewClusterAdminFromClient(f.client.Sarama())
+	if err != nil {
+		f.Fatal(err)
 	}
-	p.Send(batchOf(1, id, 0, 10)) // a partition without a connection to the old topic
-	if r := f.results(p, 1)[0]; !errors.Is(r.Err, kafka.ErrTopicChanged) {
-		f.Errorf("error %v, want %v", r.Err, kafka.ErrTopicChanged)
+	if err := admin.DeleteRecords(f.topic, map[int32]int64{0: 13}); err != nil {
+		f.Fatal(err)
 	}
-	if got := f.read(1, 0, 1<<20); got != nil {
-		f.Errorf("%q was stored", got)
+	got, err := f.fetcher(0).Fetch(f.Context(), 12, 1<<20)
+	if !errors.Is(err, kafka.ErrOffsetOutOfRange) {
+		f.Fatalf("error %v, want %v", err, kafka.ErrOffsetOutOfRange)
 	}
-	if err := f.client.DeleteTopic(f.Context(), f.topic+"-not"); err != nil {
-		f.Errorf("delete what is not there: %v", err)
+	if diff := cmp.Diff(&kafka.Fetched{Next: 12, Start: 13, Stable: 20}, got); diff != "" {
+		f.Errorf("log (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(lines(id, 13, 7), f.read(0, 13, 1<<20)); diff != "" {
+		f.Errorf("values that are left (-want +got):\n%s", diff)
+	}
+	if last, found, err := f.client.ScanProducer(f.Context(), f.topic, 0, 0, id); last != 19 || !found || err != nil {
+		f.Errorf("scan found %d, %v, %v; want 19", last, found, err)
 	}
 }
