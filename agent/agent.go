@@ -16,6 +16,7 @@ import (
 	"github.com/logpipe/logpipe/agent/tail"
 	"github.com/logpipe/logpipe/internal/conf"
 	"github.com/logpipe/logpipe/internal/kafka"
+	"github.com/logpipe/logpipe/internal/pause"
 )
 
 const (
@@ -38,6 +39,7 @@ type Agent struct {
 	metrics *metrics
 	origins origins
 	plan    *decode.Plan
+	keyed   fieldKey
 
 	journal  *journal.Journal
 	settings uint32
@@ -97,7 +99,7 @@ func New(ctx context.Context, cfg Config, log logr.Logger) (*Agent, error) {
 		return nil, fmt.Errorf("invalid configuration: %w", err)
 	}
 	a := &Agent{
-		cfg: cfg, log: log, metrics: newMetrics(), plan: plan,
+		cfg: cfg, log: log, metrics: newMetrics(), plan: plan, keyed: newFieldKey(cfg.PartitionKey),
 		streams: map[journal.FileRef]*stream{}, lanes: map[int32]bool{}, reported: map[string]string{},
 		pool: batchPool{limit: journal.MaxPending + 1},
 	}
@@ -137,20 +139,9 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 		if time.Since(began) > retryMost {
 			wait = retryFirst
 		}
-		if !sleep(ctx, wait) {
+		if !pause.For(ctx, wait) {
 			return nil
 		}
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
 	}
 }
 

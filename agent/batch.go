@@ -57,9 +57,14 @@ type entry struct {
 	carried *stream
 }
 
-func (e *entry) size() int {
-	size := recordOverhead + len(e.key) + len(e.value)
-	for _, h := range e.headers {
+func (e *entry) record() sarama.Record {
+	return sarama.Record{Key: e.key, Value: e.value, Headers: e.headers}
+}
+
+// recordSize is the most that r takes in a batch.
+func recordSize(r sarama.Record) int {
+	size := recordOverhead + len(r.Key) + len(r.Value)
+	for _, h := range r.Headers {
 		size += headerOverhead + len(h.Key) + len(h.Value)
 	}
 	return size
@@ -67,11 +72,16 @@ func (e *entry) size() int {
 
 // add puts a record into the batch. Its value must be stable: in the batch's memory or side.
 func (b *openBatch) add(e *entry) {
-	b.records = append(b.records, sarama.Record{Key: e.key, Value: e.value, Headers: e.headers})
-	b.times = append(b.times, e.rec.Time)
-	b.size += e.size()
-	b.checksum = crc32.Update(crc32.Update(b.checksum, castagnoli, e.key), castagnoli, e.value)
+	b.push(e.record(), e.rec.Time)
 	b.extend(e)
+}
+
+// push appends a record, whose place in its file is known already.
+func (b *openBatch) push(r sarama.Record, t time.Time) {
+	b.records = append(b.records, r)
+	b.times = append(b.times, t)
+	b.size += recordSize(r)
+	b.checksum = crc32.Update(crc32.Update(b.checksum, castagnoli, r.Key), castagnoli, r.Value)
 }
 
 // extend makes the record part of the last span, or of a new one if it comes from another file or behind a flush.

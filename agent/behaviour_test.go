@@ -156,14 +156,17 @@ func TestHeadersOfEachRecord(t *testing.T) {
 		}
 	}
 	got := b.read(2)
-	if diff := cmp.Diff([]map[string]string{want("4"), want("9")}, []map[string]string{got[0].Headers, got[1].Headers}); diff != "" {
+	headers := []map[string]string{got[0].Headers, got[1].Headers}
+	if diff := cmp.Diff([]map[string]string{want("4"), want("9")}, headers); diff != "" {
 		t.Errorf("headers (-want +got):\n%s", diff)
 	}
 }
 
 func TestRateLimitDelays(t *testing.T) {
 	for name, limit := range map[string]RateLimit{
-		"records": {RecordsPerSecond: 1000}, "bytes": {BytesPerSecond: 100_000}, "per file": {RecordsPerSecond: 1000, PerFile: true},
+		"records":  {RecordsPerSecond: 1000},
+		"bytes":    {BytesPerSecond: 100_000},
+		"per file": {RecordsPerSecond: 1000, PerFile: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

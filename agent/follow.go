@@ -13,7 +13,7 @@ import (
 const (
 	// pollInterval is how often active files are looked at.
 	pollInterval = 25 * time.Millisecond
-	// minRead is the least room in a batch that is worth a read.
+	// leastRead is the least room in a batch that is worth a read.
 	leastRead = 32 << 10
 	// readSlack is what a line may have more than its record: framing.
 	readSlack = 64 << 10
@@ -155,10 +155,7 @@ func (a *Agent) lookAtTopic(ctx context.Context) error {
 		return nil
 	}
 	now := time.Now()
-	for _, b := range a.openBatches() {
-		if len(b.records) == 0 || a.open[b.partition] != b {
-			continue
-		}
+	for b := range a.unsealed() {
 		if done, err := a.sealIfFree(b, now); err != nil || !done {
 			a.topicAt = now // again at the next look
 			return err
@@ -178,11 +175,9 @@ func (a *Agent) finishUp() error {
 	deadline := time.NewTimer(drainTimeout)
 	defer deadline.Stop()
 	for {
-		for _, b := range a.openBatches() {
-			if len(b.records) > 0 && a.open[b.partition] == b {
-				if _, err := a.sealIfFree(b, time.Now()); err != nil {
-					return err
-				}
+		for b := range a.unsealed() {
+			if _, err := a.sealIfFree(b, time.Now()); err != nil {
+				return err
 			}
 		}
 		if err := a.commit(); err != nil {

@@ -30,7 +30,6 @@ type metrics struct {
 	bufferBytes  prometheus.Gauge
 	blocked      prometheus.Gauge
 	timeToLoss   prometheus.Gauge
-	conditions   *prometheus.GaugeVec
 }
 
 func newMetrics() *metrics {
@@ -60,11 +59,9 @@ func newMetrics() *metrics {
 		blocked:     gauge("blocked_partitions", "Partitions that take no batches at the moment."),
 		timeToLoss: gauge("time_to_loss_seconds",
 			"Time until the oldest unread byte of a container log is rotated away; -1 when nothing is at risk."),
-		conditions: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "logpipe_agent_condition", Help: "1 for what needs attention, by reason."}, []string{"reason"}),
 	}
 	m.registry.MustRegister(m.readBytes, m.records, m.ackedRecords, m.ackedBytes, m.batches, m.resent, m.lostRecords,
-		m.lostBytes, m.batchBytes, m.ackSeconds, m.files, m.lagBytes, m.bufferBytes, m.blocked, m.timeToLoss, m.conditions)
+		m.lostBytes, m.batchBytes, m.ackSeconds, m.files, m.lagBytes, m.bufferBytes, m.blocked, m.timeToLoss)
 	return m
 }
 

@@ -240,3 +240,25 @@ func route(key []byte, assignment map[string][]int32, n int32) int32 {
 	}
 	return record.Partition(key, n)
 }
+
+// fieldKey finds the key in JSON records.
+type fieldKey struct {
+	path     record.Path
+	valid    bool
+	fallback []byte
+}
+
+func newFieldKey(k PartitionKey) fieldKey {
+	path, err := record.ParsePath(k.Field)
+	return fieldKey{path: path, valid: err == nil, fallback: []byte(k.Fallback)}
+}
+
+// of returns the key that a record holds, or the fallback.
+func (k fieldKey) of(value []byte) []byte {
+	if k.valid {
+		if text, ok := k.path.Lookup(value); ok {
+			return []byte(text)
+		}
+	}
+	return k.fallback
+}

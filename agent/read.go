@@ -67,9 +67,7 @@ func (a *Agent) fill(s *stream, now time.Time) (progress bool, err error) {
 	}
 	n, err := s.file.Read(b.room())
 	switch {
-	case errors.Is(err, io.EOF):
-		return false, a.atEnd(s, now)
-	case s.gone:
+	case errors.Is(err, io.EOF), s.gone:
 		return false, a.atEnd(s, now)
 	case errors.Is(err, tail.ErrReplaced):
 		s.ready, a.scanAt = false, now // the scan brings the file's new incarnation
@@ -81,7 +79,7 @@ func (a *Agent) fill(s *stream, now time.Time) (progress bool, err error) {
 	}
 	full := n == len(b.room())
 	s.dec.Feed(b.room()[:n], s.file.Position())
-	s.feed = feed{active: true, chunk: b.room()[:n], from: b, placed: true}
+	s.feed = feed{active: true, chunk: b.room()[:n], from: b}
 	s.readAt, s.grewAt = now, now
 	s.feed.placed = !s.dec.Next(&s.feed.record)
 	if s.feed.placed && s.dec.Consumed() == 0 {
@@ -163,7 +161,7 @@ func (a *Agent) put(s *stream, now time.Time) (bool, error) {
 	}
 	partition := s.partition
 	if s.perRecord {
-		e.key = fieldKey(a.cfg.PartitionKey, rec.Value)
+		e.key = a.keyed.of(rec.Value)
 		partition = route(e.key, a.cfg.Assignment, a.topic.Partitions)
 	}
 	if s.desc.envelope {

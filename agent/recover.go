@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"io/fs"
 	"slices"
@@ -139,19 +138,14 @@ func (a *Agent) acknowledgeUpTo(state *journal.State, partition, last int32, fou
 	return nil
 }
 
-// rebuilt is a pending batch with its records.
-type rebuilt struct {
-	journal journal.Batch
-	open    *openBatch
-}
-
 // rebuildAll builds all pending batches again. One whose bytes are gone is given up, and counted; a file that merely
 // can't be read now is an error.
-func (a *Agent) rebuildAll() ([]journal.Batch, []*rebuilt, error) {
+func (a *Agent) rebuildAll() ([]journal.Batch, []*openBatch, error) {
 	var pending []journal.Batch
-	var batches []*rebuilt
-	for _, b := range a.journal.State().Pending {
-		open, err := a.find(b)
+	var batches []*openBatch
+	state := a.journal.State()
+	for _, b := range state.Pending {
+		open, err := a.find(b, state.Settings[b.Settings])
 		if passing(err) {
 			return nil, nil, fmt.Errorf("read again what is pending on partition %d: %w", b.Partition, err)
 		}
@@ -162,14 +156,15 @@ func (a *Agent) rebuildAll() ([]journal.Batch, []*rebuilt, error) {
 				"records", b.Count)
 			continue
 		}
-		pending, batches = append(pending, b), append(batches, &rebuilt{b, open})
+		pending, batches = append(pending, b), append(batches, open)
 	}
 	return pending, batches, nil
 }
 
-// find builds b again. A file that was renamed or compressed since the last scan is looked for again.
-func (a *Agent) find(b journal.Batch) (*openBatch, error) {
-	open, err := a.rebuild(b)
+// find builds b, which was sealed under stored settings, again. A file that was renamed or compressed since the last
+// scan is looked for again.
+func (a *Agent) find(b journal.Batch, stored []byte) (*openBatch, error) {
+	open, err := a.rebuild(b, stored)
 	for range rebuildTries {
 		if err == nil || errors.Is(err, tail.ErrNotFound) {
 			break
@@ -177,7 +172,7 @@ func (a *Agent) find(b journal.Batch) (*openBatch, error) {
 		if err := a.scan(); err != nil {
 			return nil, err
 		}
-		open, err = a.rebuild(b)
+		open, err = a.rebuild(b, stored)
 	}
 	return open, err
 }
@@ -210,12 +205,12 @@ func (a *Agent) renew(ctx context.Context, pending []journal.Batch) error {
 }
 
 // resend sends what is pending, with the sequence numbers that the journal has now.
-func (a *Agent) resend(batches []*rebuilt) error {
+func (a *Agent) resend(batches []*openBatch) error {
 	if err := a.journal.Sync(); err != nil {
 		return fmt.Errorf("write journal: %w", err)
 	}
 	for i, b := range a.journal.State().Pending {
-		open := batches[i].open
+		open := batches[i]
 		s := &sealed{journal: b, open: open, bytes: open.size, at: time.Now()}
 		s.kafka = a.kafkaBatch(&s.journal, open.records, open.times)
 		s.kafka.Opaque = s
@@ -250,16 +245,19 @@ func (a *Agent) rewind() error {
 }
 
 // rebuild reads the spans of a batch again and returns it if it is the same as when it was sealed.
-func (a *Agent) rebuild(b journal.Batch) (*openBatch, error) {
+func (a *Agent) rebuild(b journal.Batch, stored []byte) (*openBatch, error) {
 	var with settings
-	if err := json.Unmarshal(a.journal.State().Settings[b.Settings], &with); err != nil {
+	if err := json.Unmarshal(stored, &with); err != nil {
 		return nil, fmt.Errorf("parse settings %d: %w", b.Settings, err)
 	}
 	plan, err := decode.Compile(with.Decode)
 	if err != nil {
 		return nil, fmt.Errorf("settings %d: %w", b.Settings, err)
 	}
-	r := &rebuilder{agent: a, with: with, plan: plan, partition: b.Partition, out: &openBatch{partition: b.Partition}}
+	r := &rebuilder{
+		agent: a, with: with, plan: plan, keyed: newFieldKey(with.PartitionKey),
+		partition: b.Partition, out: &openBatch{partition: b.Partition},
+	}
 	for i := range b.Spans {
 		if err := r.span(&b.Spans[i]); err != nil {
 			return nil, err
@@ -276,6 +274,7 @@ type rebuilder struct {
 	agent     *Agent
 	with      settings
 	plan      *decode.Plan
+	keyed     fieldKey
 	partition int32
 	dec       *decode.Decoder
 	stats     decode.Stats
@@ -343,12 +342,13 @@ func (r *rebuilder) feed(from *stream, span *journal.Span, end int64) ([]byte, e
 func (r *rebuilder) take(from *stream, span *journal.Span) {
 	var rec decode.Record
 	for r.dec.Next(&rec) {
-		if span.Count == 0 || !from.from.wants(rec.Stream) || rec.Position.Compare(span.First) < 0 || rec.Position.Compare(span.Last) > 0 {
+		within := rec.Position.Compare(span.First) >= 0 && rec.Position.Compare(span.Last) <= 0
+		if span.Count == 0 || !within || !from.from.wants(rec.Stream) {
 			continue
 		}
 		key, value := from.key, rec.Value
 		if r.with.PartitionKey.Type == KeyField {
-			key = fieldKey(r.with.PartitionKey, rec.Value)
+			key = r.keyed.of(rec.Value)
 			if route(key, r.with.Assignment, r.with.Partitions) != r.partition {
 				continue
 			}
@@ -356,15 +356,6 @@ func (r *rebuilder) take(from *stream, span *journal.Span) {
 		if from.desc.envelope {
 			value = from.desc.appendEnvelope(nil, &rec)
 		}
-		r.add(key, value, from.desc.describe(&rec), rec.Time)
+		r.out.push(sarama.Record{Key: key, Value: r.out.keep(value), Headers: from.desc.describe(&rec)}, rec.Time)
 	}
-}
-
-func (r *rebuilder) add(key, value []byte, headers []*sarama.RecordHeader, t time.Time) {
-	b := r.out
-	value = b.keep(value)
-	b.records = append(b.records, sarama.Record{Key: key, Value: value, Headers: headers})
-	b.times = append(b.times, t)
-	b.size += recordOverhead + len(key) + len(value)
-	b.checksum = crc32.Update(crc32.Update(b.checksum, castagnoli, key), castagnoli, value)
 }

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -44,7 +45,7 @@ func (a *Agent) openFor(partition int32, now time.Time) *openBatch {
 // batchWithRoom returns an open batch of the partition that takes e, or nil if the partition has to wait.
 func (a *Agent) batchWithRoom(e *entry, partition int32, now time.Time) (*openBatch, error) {
 	b := a.openFor(partition, now)
-	if b == nil || b.fits(e.size(), a.batchBytes(), a.cfg.Batch.MaxRecords) {
+	if b == nil || b.fits(recordSize(e.record()), a.batchBytes(), a.cfg.Batch.MaxRecords) {
 		return b, nil
 	}
 	if e.carried == nil {
@@ -81,7 +82,7 @@ func (a *Agent) group(b *openBatch) []*openBatch {
 	if a.cfg.PartitionKey.Type != KeyField {
 		return []*openBatch{b}
 	}
-	return slices.DeleteFunc(a.openBatches(), func(b *openBatch) bool { return len(b.records) == 0 })
+	return slices.Collect(a.unsealed())
 }
 
 // sealIfFree seals b if every partition that has to be sealed with it may have one more batch in flight.
@@ -171,12 +172,21 @@ func (a *Agent) openBatches() []*openBatch {
 	return out
 }
 
-// sealDue seals the batches that are full or whose interval is over.
-func (a *Agent) sealDue(now time.Time) error {
-	for _, b := range a.openBatches() {
-		if a.open[b.partition] != b || len(b.records) == 0 {
-			continue // sealed with another, or empty
+// unsealed gives the open batches that hold records, by partition. Those that are sealed meanwhile, with another, are
+// passed over.
+func (a *Agent) unsealed() iter.Seq[*openBatch] {
+	return func(yield func(*openBatch) bool) {
+		for _, b := range a.openBatches() {
+			if a.open[b.partition] == b && len(b.records) > 0 && !yield(b) {
+				return
+			}
 		}
+	}
+}
+
+// sealDue seals the batches whose interval is over.
+func (a *Agent) sealDue(now time.Time) error {
+	for b := range a.unsealed() {
 		if now.Sub(b.opened) < a.cfg.Batch.Interval.Std() {
 			continue
 		}

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/logpipe/logpipe/internal/kafka"
-	"github.com/logpipe/logpipe/internal/record"
 )
 
 // Stats are the agent's figures at one moment, counted since it started.
@@ -117,14 +116,4 @@ func (a *Agent) problem(text string) {
 
 func (a *Agent) producerConfig() kafka.ProducerConfig {
 	return kafka.ProducerConfig{Compression: a.cfg.Compression}
-}
-
-// fieldKey returns the key that a JSON record holds, or the fallback.
-func fieldKey(key PartitionKey, value []byte) []byte {
-	if path, err := record.ParsePath(key.Field); err == nil {
-		if text, ok := path.Lookup(value); ok {
-			return []byte(text)
-		}
-	}
-	return []byte(key.Fallback)
 }

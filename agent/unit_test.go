@@ -202,11 +202,15 @@ func TestStamp(t *testing.T) {
 		want       time.Duration
 		wantLatest time.Time
 	}{
-		"no time of its own":             {wantLatest: base},
-		"an earlier time":                {own: base.Add(-time.Hour), want: -time.Hour, wantLatest: base},
-		"parts of a millisecond are cut": {own: base.Add(-1500 * time.Microsecond), want: -2 * time.Millisecond, wantLatest: base},
-		"a little in the future":         {own: base.Add(time.Minute), want: time.Minute, wantLatest: base.Add(time.Minute)},
-		"too far in the future":          {own: base.Add(time.Minute + 1), wantLatest: base},
+		"no time of its own": {wantLatest: base},
+		"an earlier time":    {own: base.Add(-time.Hour), want: -time.Hour, wantLatest: base},
+		"parts of a millisecond are cut": {
+			own: base.Add(-1500 * time.Microsecond), want: -2 * time.Millisecond, wantLatest: base,
+		},
+		"a little in the future": {
+			own: base.Add(time.Minute), want: time.Minute, wantLatest: base.Add(time.Minute),
+		},
+		"too far in the future": {own: base.Add(time.Minute + 1), wantLatest: base},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

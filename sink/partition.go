@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+
+	"github.com/logpipe/logpipe/internal/pause"
 	"github.com/logpipe/logpipe/sink/format"
 	"github.com/logpipe/logpipe/sink/store"
 )
@@ -158,7 +160,7 @@ func (p *partition) step(ctx context.Context) error {
 		p.idle = minIdle
 		return err
 	}
-	sleep(ctx, min(p.idle, p.roll.timeLeft(p.now())))
+	pause.For(ctx, min(p.idle, p.roll.timeLeft(p.now())))
 	p.idle = min(2*p.idle, maxIdle)
 	return nil
 }
@@ -343,20 +345,11 @@ func (p *partition) pause(ctx context.Context, err error) {
 	if p.roll != nil {
 		wait = min(wait, max(p.roll.timeLeft(p.now()), minBackoff))
 	}
-	sleep(ctx, wait+rand.N(wait/4))
+	pause.For(ctx, wait+rand.N(wait/4))
 }
 
 func (p *partition) recovered() {
 	if p.state.recovered() {
 		p.log.Info("Resumed partition")
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
 	}
 }

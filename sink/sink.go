@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+
+	"github.com/logpipe/logpipe/internal/pause"
 	"github.com/logpipe/logpipe/sink/format"
 	"github.com/logpipe/logpipe/sink/store"
 )
@@ -134,7 +136,7 @@ func (s *Sink) retry(ctx context.Context, what string, do func() error) bool {
 		if ctx.Err() == nil && s.setProblem(fmt.Sprintf("%s: %v", what, err)) {
 			s.log.Error(err, "Waiting to "+what)
 		}
-		sleep(ctx, wait)
+		pause.For(ctx, wait)
 	}
 	return false
 }

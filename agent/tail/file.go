@@ -71,9 +71,6 @@ func (f *File) Lag() int64 {
 	return max(0, f.size-f.position)
 }
 
-// Gzip tells whether the file is read from its compressed form.
-func (f *File) Gzip() bool { return f.gzip }
-
 // Read fills buf with the bytes at the position, without moving it. It returns io.EOF when there are none for now, and
 // ErrReplaced when the bytes before the position are not those that were read.
 func (f *File) Read(buf []byte) (int, error) {
@@ -139,7 +136,7 @@ func (f *File) shrunk() error {
 	if err != nil {
 		return err
 	}
-	if f.tail == nil && f.boot != "" && f.boot != f.set.boot && f.headMatches(f.fd) && found.size > 0 {
+	if f.mayHaveLostCache(found.size) && f.headMatches(f.fd) {
 		f.set.lostCache += f.position - found.size
 		f.position, f.mark = found.size, Mark{Offset: found.size}
 		f.tail = make([]byte, min(found.size, MarkBytes), MarkBytes)
@@ -318,6 +315,11 @@ func (f *File) growHead(fresh []byte) {
 	if f.head.Bytes >= HeadBytes || f.position+int64(len(fresh)) <= int64(f.head.Bytes) {
 		return
 	}
+	f.readHead()
+}
+
+// readHead makes the head cover what is there now.
+func (f *File) readHead() {
 	if head, err := readHead(f.fd, HeadBytes); err == nil {
 		f.head = head
 	}

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -17,10 +15,6 @@ type candidate struct {
 	path string
 	info info
 }
-
-// traceTries is how often a directory is read before a file in it is taken for gone: one that is renamed while that
-// happens may show under neither name.
-const traceTries = 3
 
 // Scan looks at all names. It opens only files that are new, and those that may be compressed forms of known ones.
 func (s *Set) Scan() (Changes, error) {
@@ -116,23 +110,6 @@ func (s *Set) note(path string, found info, live bool) bool {
 
 func (f *File) mayHaveLostCache(size int64) bool {
 	return f.tail == nil && f.boot != "" && f.boot != f.set.boot && size > 0
-}
-
-// tracePlain looks for another name of the file in its directory.
-func (s *Set) tracePlain(f *File, entries []os.DirEntry) bool {
-	for _, e := range entries {
-		path := filepath.Join(filepath.Dir(f.path), e.Name())
-		found, err := look(path)
-		if err != nil || !found.regular || !f.id.sameInode(found.id) {
-			continue
-		}
-		if s.find(found.id) == f || s.findGzip(found.id) == f {
-			s.note(path, found, false)
-			f.rotated = true
-			return true
-		}
-	}
-	return false
 }
 
 // sweep reports files that are no more.

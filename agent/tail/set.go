@@ -184,6 +184,19 @@ func (s *Set) find(id Identity) *File {
 	return newest
 }
 
+// findGzip returns the file whose compressed form has the inode.
+func (s *Set) findGzip(id Identity) *File {
+	for _, f := range s.byInode[id.Inode] {
+		if f.gzip && f.id.sameInode(id) {
+			return f
+		}
+	}
+	return nil
+}
+
+// knows tells whether a file, or the compressed form of one, has the inode.
+func (s *Set) knows(id Identity) bool { return s.find(id) != nil || s.findGzip(id) != nil }
+
 // Files lists all files of the set.
 func (s *Set) Files() []*File { return s.files }
 

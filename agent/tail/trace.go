@@ -8,14 +8,9 @@ import (
 	"time"
 )
 
-func (s *Set) findGzip(id Identity) *File {
-	for _, f := range s.byInode[id.Inode] {
-		if f.gzip && f.id.sameInode(id) {
-			return f
-		}
-	}
-	return nil
-}
+// traceTries is how often a directory is read before a file in it is taken for gone: one that is renamed while that
+// happens may show under neither name.
+const traceTries = 3
 
 // trace looks for a file that has none of the names that match: it was renamed, compressed or deleted.
 func (s *Set) trace(f *File) {
@@ -40,6 +35,23 @@ func (s *Set) trace(f *File) {
 	}
 }
 
+// tracePlain looks for another name of the file in its directory.
+func (s *Set) tracePlain(f *File, entries []os.DirEntry) bool {
+	for _, e := range entries {
+		path := filepath.Join(filepath.Dir(f.path), e.Name())
+		found, err := look(path)
+		if err != nil || !found.regular || !f.id.sameInode(found.id) {
+			continue
+		}
+		if s.find(found.id) == f || s.findGzip(found.id) == f {
+			s.note(path, found, false)
+			f.rotated = true
+			return true
+		}
+	}
+	return false
+}
+
 // traceGzip looks for the compressed form of a file whose plain form has no name any more: the one with its name if it
 // begins alike, or else the oldest that begins alike and goes on alike up to the position. A file that was empty when
 // it was last seen begins like all: then its name tells nothing, for it may have been its successor's since.
@@ -48,9 +60,7 @@ func (s *Set) traceGzip(f *File, entries []os.DirEntry) bool {
 		return false
 	}
 	if f.fd != nil && !f.gzip && f.head.Bytes < HeadBytes {
-		if head, err := readHead(f.fd, HeadBytes); err == nil {
-			f.head = head
-		}
+		f.readHead()
 	}
 	// A file that need not be read from there costs no decompression.
 	if f.head.Bytes > 0 && s.tryGzip(f, f.path+gzSuffix, f.fd == nil && !f.finished) {

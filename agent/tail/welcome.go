@@ -22,7 +22,7 @@ func sibling(live, path string) bool {
 // welcome takes a file that no one knows. If another file had its name, or it is a rotated form of that name, it is
 // read behind the newest such file.
 func (s *Set) welcome(c candidate, changes *Changes) {
-	if s.findGzip(c.info.id) != nil || s.find(c.info.id) != nil {
+	if s.knows(c.info.id) {
 		return // the compressed form of a known file, or a second name of one that is new itself
 	}
 	zipped := strings.HasSuffix(c.path, gzSuffix)
@@ -152,7 +152,7 @@ func (s *Set) between(before *File, live candidate) []*File {
 			continue
 		}
 		found, err := look(path)
-		if err != nil || !found.regular || s.find(found.id) != nil || s.findGzip(found.id) != nil {
+		if err != nil || !found.regular || s.knows(found.id) {
 			continue
 		}
 		plain, zipped := strings.CutSuffix(path, gzSuffix)

@@ -15,42 +15,20 @@ package main
 import (
 	"context"
 	"flag"
-	"fmt"
-	"os"
-	"os/signal"
-	"syscall"
+
+	"github.com/go-logr/logr"
 
 	"github.com/logpipe/logpipe/agent"
-	"github.com/logpipe/logpipe/internal/conf"
-	"github.com/logpipe/logpipe/internal/logging"
+	"github.com/logpipe/logpipe/internal/program"
 )
 
 func main() {
-	config := flag.String("config", "/etc/logpipe/agent.json", "path of the configuration, a JSON file")
 	node := flag.String("node", "", "name of this machine, if the configuration does not give it")
-	verbosity := flag.Int("v", 0, "how much to log: 0 tells what happened, 1 tells how")
-	asJSON := flag.Bool("log-json", false, "log JSON objects instead of text")
-	flag.Parse()
-	if flag.NArg() > 0 {
-		fmt.Fprintf(os.Stderr, "agent: unexpected argument %q\n", flag.Arg(0))
-		os.Exit(2)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	context.AfterFunc(ctx, stop) // from the first signal on, the next one ends the process
-	log := logging.New(os.Stderr, *verbosity, *asJSON)
-
-	var cfg agent.Config
-	err := conf.Load(*config, &cfg)
-	if err == nil {
+	program.Main("agent", func(ctx context.Context, cfg agent.Config, log logr.Logger) error {
 		if cfg.Node.Name == "" {
 			cfg.Node.Name = *node
 		}
 		agent.LimitMemory()
-		err = agent.Run(ctx, cfg, log)
-	}
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "agent: %v\n", err)
-		os.Exit(1)
-	}
-	log.Info("Stopped")
+		return agent.Run(ctx, cfg, log)
+	})
 }

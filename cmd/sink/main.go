@@ -15,40 +15,17 @@ package main
 
 import (
 	"context"
-	"flag"
-	"fmt"
-	"os"
-	"os/signal"
-	"syscall"
 	_ "time/tzdata" // images have no time zones
 
-	"github.com/logpipe/logpipe/internal/conf"
-	"github.com/logpipe/logpipe/internal/logging"
+	"github.com/go-logr/logr"
+
+	"github.com/logpipe/logpipe/internal/program"
 	"github.com/logpipe/logpipe/sink"
 )
 
 func main() {
-	config := flag.String("config", "/etc/logpipe/sink.json", "path of the configuration, a JSON file")
-	verbosity := flag.Int("v", 0, "how much to log: 0 tells what happened, 1 tells how")
-	asJSON := flag.Bool("log-json", false, "log JSON objects instead of text")
-	flag.Parse()
-	if flag.NArg() > 0 {
-		fmt.Fprintf(os.Stderr, "sink: unexpected argument %q\n", flag.Arg(0))
-		os.Exit(2)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	context.AfterFunc(ctx, stop) // from the first signal on, the next one ends the process
-	log := logging.New(os.Stderr, *verbosity, *asJSON)
-
-	var cfg sink.Config
-	err := conf.Load(*config, &cfg)
-	if err == nil {
+	program.Main("sink", func(ctx context.Context, cfg sink.Config, log logr.Logger) error {
 		sink.LimitMemory()
-		err = sink.Run(ctx, cfg, log)
-	}
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "sink: %v\n", err)
-		os.Exit(1)
-	}
-	log.Info("Stopped")
+		return sink.Run(ctx, cfg, log)
+	})
 }

@@ -40,7 +40,7 @@ func TestStopsOnSignal(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			cmd := program(t, "--config", file, "-v", "1")
+			cmd := binary(t, "--config", file, "-v", "1")
 			log := &logWriter{wanted: test.wantText, seen: make(chan struct{})}
 			cmd.Stderr = log
 			if err := cmd.Start(); err != nil {

@@ -20,7 +20,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func program(t *testing.T, args ...string) *exec.Cmd {
+func binary(t *testing.T, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
 	cmd.Env = append(os.Environ(), asSink+"=1")
 	return cmd
@@ -49,7 +49,7 @@ func TestRefusals(t *testing.T) {
 			if test.arg != "" {
 				args = append(args, test.arg)
 			}
-			out, err := program(t, args...).CombinedOutput()
+			out, err := binary(t, args...).CombinedOutput()
 			var exit *exec.ExitError
 			if !errors.As(err, &exit) || exit.ExitCode() != test.wantCode || !strings.Contains(string(out), test.wantText) {
 				t.Errorf("got %v with %s, want exit code %d with %q", err, out, test.wantCode, test.wantText)

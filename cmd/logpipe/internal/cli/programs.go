@@ -24,7 +24,6 @@ func newAgent(log *logOptions) *cobra.Command {
 				return err
 			}
 			agent.LimitMemory()
-			agent.LimitMemory()
 			return agent.Run(cmd.Context(), cfg, log.logger(cmd.ErrOrStderr()))
 		},
 	}

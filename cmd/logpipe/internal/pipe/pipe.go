@@ -17,6 +17,7 @@ import (
 	"github.com/logpipe/logpipe/cmd/logpipe/internal/manifest"
 	"github.com/logpipe/logpipe/controllers/desired"
 	"github.com/logpipe/logpipe/internal/kafka"
+	"github.com/logpipe/logpipe/internal/pause"
 	"github.com/logpipe/logpipe/sink"
 )
 
@@ -152,7 +153,7 @@ func (p *pipe) supervise(ctx context.Context, at *program) {
 			wait = firstRetry
 		}
 		p.o.Log.Error(err, "Failed, trying again; the others go on", "program", at.name, "after", wait.String())
-		if !sleep(ctx, wait) {
+		if !pause.For(ctx, wait) {
 			return
 		}
 	}
@@ -212,7 +213,7 @@ func (p *pipe) ensure(ctx context.Context, topic *v1alpha1.Topic) {
 			return
 		}
 		log.Error(err, "Waiting for the topic, trying again", "after", wait.String())
-		if !sleep(ctx, wait) {
+		if !pause.For(ctx, wait) {
 			return
 		}
 	}
@@ -228,15 +229,4 @@ func (p *pipe) tryEnsure(ctx context.Context, topic *v1alpha1.Topic) (kafka.Topi
 	}
 	defer client.Close()
 	return client.EnsureTopic(ctx, desired.TopicSpec(topic))
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }
