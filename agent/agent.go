@@ -106,7 +106,9 @@ func New(ctx context.Context, cfg Config, log logr.Logger) (*Agent, error) {
 	if r := cfg.RateLimit; r != nil && !r.PerFile {
 		a.limit = newLimiter(r)
 	}
-	a.origins = origins{cfg: &a.cfg, facts: &podFacts{file: cfg.PodFactsFile}}
+	a.origins = origins{
+		cfg: &a.cfg, nodes: &facts{file: cfg.NodeFactsFile}, pods: &facts{file: cfg.PodFactsFile},
+	}
 	a.snapshot.Store(&Stats{Problem: "starting"})
 	if a.journal, err = journal.Open(ctx, cfg.StateDir); err != nil {
 		return nil, err
@@ -125,6 +127,9 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer stop()
+	if a.knowNode(ctx) != nil {
+		return nil // told to stop
+	}
 	if err := a.openFiles(); err != nil {
 		return err
 	}

@@ -44,11 +44,12 @@ type Config struct {
 	ScanInterval conf.Duration `json:"scanInterval,omitempty"`
 	// Listen is the address of /metrics, /healthz and /readyz; empty serves nothing.
 	Listen string `json:"listen,omitempty"`
-	// Node describes the machine the agent runs on; the manager fills it from the Kubernetes node.
+	// Node describes the machine the agent runs on.
 	Node Node `json:"node,omitzero"`
-	// PodFactsFile is a JSON file with the labels of pods by UID, kept up to date by the manager: an agent has no API
-	// token. It is read again when it changes.
-	PodFactsFile string `json:"podFactsFile,omitempty"`
+	// NodeFactsFile is a JSON file with the labels of nodes by name, PodFactsFile one with the labels of pods by UID. The
+	// manager keeps them up to date, because an agent has no API token. They are read again when they change.
+	NodeFactsFile string `json:"nodeFactsFile,omitempty"`
+	PodFactsFile  string `json:"podFactsFile,omitempty"`
 }
 
 // StartAt says where reading starts in a file never seen before.

@@ -130,9 +130,12 @@ func (a *Agent) route(s *stream) {
 func (a *Agent) scan() error {
 	now := time.Now()
 	a.scanAt = now.Add(a.cfg.ScanInterval.Std())
-	if err := a.origins.facts.reload(); err != nil {
-		a.report(a.cfg.PodFactsFile, err)
+	for _, f := range []*facts{a.origins.nodes, a.origins.pods} {
+		if err := f.reload(); err != nil {
+			a.report(f.file, err)
+		}
 	}
+	a.takeNodeLabels()
 	changes, err := a.files.Scan()
 	if err != nil {
 		return err

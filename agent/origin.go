@@ -1,12 +1,7 @@
 package agent
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io/fs"
 	"net/netip"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -57,44 +52,9 @@ func parsePodLog(root, file string) (podLog, bool) {
 	return podLog{Namespace: pod[0], Name: pod[1], UID: pod[2], Container: parts[1]}, true
 }
 
-// podFacts are the labels of the pods on the node by UID. The manager writes them into a file, because an agent may not
-// ask the API server; nil facts know no pod.
-type podFacts struct {
-	file     string
-	modified time.Time
-	labels   map[string]map[string]string
-}
-
-// reload reads the file again if it changed. A file that is not there yet is no error: pods are then simply unknown.
-func (f *podFacts) reload() error {
-	if f.file == "" {
-		return nil
-	}
-	info, err := os.Stat(f.file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("stat pod facts: %w", err)
-	}
-	if info.ModTime().Equal(f.modified) {
-		return nil
-	}
-	data, err := os.ReadFile(f.file)
-	if err != nil {
-		return fmt.Errorf("read pod facts: %w", err)
-	}
-	labels := map[string]map[string]string{}
-	if err := json.Unmarshal(data, &labels); err != nil {
-		return fmt.Errorf("parse pod facts %s: %w", f.file, err)
-	}
-	f.modified, f.labels = info.ModTime(), labels
-	return nil
-}
-
 // selects tells whether the input reads the container's log. A pod whose labels are needed but not known yet is not
 // selected: it will be at a later scan.
-func (in *PodsInput) selects(pod podLog, facts *podFacts) bool {
+func (in *PodsInput) selects(pod podLog, pods *facts) bool {
 	if len(in.Namespaces) > 0 && !slices.Contains(in.Namespaces, pod.Namespace) {
 		return false
 	}
@@ -107,7 +67,7 @@ func (in *PodsInput) selects(pod podLog, facts *podFacts) bool {
 	if len(in.MatchLabels) == 0 {
 		return true
 	}
-	labels := facts.labels[pod.UID]
+	labels := pods.labels[pod.UID]
 	for name, want := range in.MatchLabels {
 		if got, ok := labels[name]; !ok || got != want {
 			return false
@@ -127,8 +87,8 @@ func matchesAny(patterns []string, name string) bool {
 
 // origins resolves where files come from.
 type origins struct {
-	cfg   *Config
-	facts *podFacts
+	cfg         *Config
+	nodes, pods *facts
 }
 
 // wants tells whether a record is of a stream that is read. A line without a stream is always read.
@@ -140,7 +100,7 @@ func (o *origin) wants(s decode.Stream) bool {
 func (o *origins) pod(file string) (*PodsInput, *podLog) {
 	for i := range o.cfg.Inputs {
 		if pods := o.cfg.Inputs[i].Pods; pods != nil {
-			if pod, ok := parsePodLog(pods.Root, file); ok && pods.selects(pod, o.facts) {
+			if pod, ok := parsePodLog(pods.Root, file); ok && pods.selects(pod, o.pods) {
 				return pods, &pod
 			}
 		}
@@ -148,7 +108,8 @@ func (o *origins) pod(file string) (*PodsInput, *podLog) {
 	return nil, nil
 }
 
-// accepts tells whether a file that matches the patterns is to be read: any plain file, and the containers selected.
+// accepts tells whether a file that matches the patterns is to be read: any plain file, and the containers selected, as
+// soon as the labels of their pods are known.
 func (o *origins) accepts(file string) bool {
 	for _, input := range o.cfg.Inputs {
 		if input.Files != nil && input.Files.matches(file) {
@@ -156,7 +117,7 @@ func (o *origins) accepts(file string) bool {
 		}
 	}
 	_, pod := o.pod(file)
-	return pod != nil
+	return pod != nil && o.pods.settled(pod.UID, time.Now())
 }
 
 func (o *origins) resolve(file string) origin {
@@ -174,7 +135,7 @@ func (o *origins) resolve(file string) origin {
 			if out.Labels == nil {
 				out.Labels = map[string]string{}
 			}
-			out.Labels[name] = o.facts.labels[out.Pod.UID][name]
+			out.Labels[name] = o.pods.labels[out.Pod.UID][name]
 		}
 	}
 	return out
@@ -207,7 +168,7 @@ func (o *origins) key(file string, pod *podLog) string {
 		}
 	case KeyPodLabel:
 		if pod != nil {
-			key = o.facts.labels[pod.UID][k.Label]
+			key = o.pods.labels[pod.UID][k.Label]
 		}
 	}
 	if key == "" {

@@ -35,7 +35,7 @@ func TestSubnet(t *testing.T) {
 }
 
 func TestSelects(t *testing.T) {
-	facts := &podFacts{labels: map[string]map[string]string{"uid": {"team": "blue", "tier": ""}}}
+	facts := &facts{labels: map[string]map[string]string{"uid": {"team": "blue", "tier": ""}}}
 	pod := podLog{Namespace: "shop", Name: "cart-1", UID: "uid", Container: "app-main"}
 	tests := map[string]struct {
 		namespaces, include, exclude []string

@@ -18,8 +18,10 @@ const (
 	ConditionSynced = "Synced"
 	// ConditionHealthy says whether all partitions of the topic have a leader and all their replicas in sync.
 	ConditionHealthy = "Healthy"
-	// ConditionConflict is true while another Topic owns the same topic in Kafka.
+	// ConditionConflict is true while the topic in Kafka belongs to someone else.
 	ConditionConflict = "Conflict"
+	// ConditionRecreated is true if the topic was deleted in Kafka and made again.
+	ConditionRecreated = "Recreated"
 )
 
 // The reasons of conditions. Each names one problem, or its absence.
@@ -40,4 +42,25 @@ const (
 	ReasonBrokerUnreachable = "BrokerUnreachable"
 	ReasonKafkaError        = "KafkaError"
 	ReasonUnderReplicated   = "UnderReplicated"
+	ReasonOffline           = "Offline"
+	ReasonHealthy           = "Healthy"
+	ReasonUnknown           = "Unknown"
+	ReasonNoConflict        = "NoConflict"
+	ReasonTopicExists       = "TopicExists"
+	ReasonDrift             = "Drift"
+	ReasonRecreated         = "TopicRecreated"
+	ReasonNotRecreated      = "SameTopic"
+	ReasonDeleting          = "Deleting"
+	ReasonInUse             = "InUse"
+	ReasonPathNotAllowed    = "PathNotAllowed"
+	ReasonNameTaken         = "NameTaken"
+	ReasonPodsNotReady      = "PodsNotReady"
+	ReasonAllReady          = "AllReady"
+	ReasonRolledOut         = "RolledOut"
+	ReasonPaused            = "Paused"
+	ReasonUnmanaged         = "Unmanaged"
+	ReasonNotDeployed       = "NotDeployed"
+	ReasonTooManyPods       = "TooManyPods"
+	ReasonPodSecurity       = "PodSecurity"
+	ReasonError             = "Error"
 )

@@ -9,12 +9,17 @@ import (
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
+// +kubebuilder:subresource:scale:specpath=.spec.replicas,statuspath=.status.replicas,selectorpath=.status.selector
 // +kubebuilder:resource:categories=logpipe,shortName=hsink
 // +kubebuilder:printcolumn:name="Topic",type=string,JSONPath=`.spec.topicRef.name`
 // +kubebuilder:printcolumn:name="Consumers",type=integer,JSONPath=`.status.readyReplicas`
+// +kubebuilder:printcolumn:name="Desired",type=integer,JSONPath=`.status.desiredReplicas`
 // +kubebuilder:printcolumn:name="Partitions",type=integer,JSONPath=`.status.partitions`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+// +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 58",message="metadata.name is longer than 58 characters: objects and labels are named after it, which Kubernetes bounds at 63"
 type HDFSSink struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
@@ -106,6 +111,34 @@ type HDFSSinkSpec struct {
 	// +optional
 	// +kubebuilder:default={}
 	Timeouts Timeouts `json:"timeouts,omitempty"`
+
+	// Replicas is how many sinks are wanted; kubectl scale and autoscalers set it. There are never more than partitions
+	// and never more than maxReplicas, and so many fewer that each has the same number of partitions, where that costs
+	// nothing: of 12 partitions, five sinks would leave one with 3 as four do. Default: as many as partitions.
+	//
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=100000
+	Replicas *int32 `json:"replicas,omitempty"`
+
+	// MaxReplicas bounds the sinks, however many partitions the topic has. Default 10.
+	//
+	// +optional
+	// +kubebuilder:default=10
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100000
+	MaxReplicas int32 `json:"maxReplicas,omitempty"`
+
+	// Template changes the pods of the sinks.
+	//
+	// +optional
+	Template PodTemplate `json:"template,omitempty"`
+
+	// ManagementState Unmanaged leaves the sinks as they are and only shows their status. Default Managed.
+	//
+	// +optional
+	// +kubebuilder:default=Managed
+	ManagementState ManagementState `json:"managementState,omitempty"`
 }
 
 // InitialOffset says where a partition starts.
@@ -305,6 +338,16 @@ type HDFSSinkStatus struct {
 	//
 	// +optional
 	Replicas int32 `json:"replicas,omitempty"`
+
+	// DesiredReplicas is how many sinks there should be.
+	//
+	// +optional
+	DesiredReplicas int32 `json:"desiredReplicas,omitempty"`
+
+	// Selector selects the pods of the sinks, for autoscalers.
+	//
+	// +optional
+	Selector string `json:"selector,omitempty"`
 
 	// ReadyReplicas is how many sinks have their partitions and commit.
 	//

@@ -3,6 +3,7 @@ package v1alpha1
 import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
 // LogSource reads log files on every node and writes their lines, exactly once and in order, into a Topic.
@@ -14,7 +15,10 @@ import (
 // +kubebuilder:printcolumn:name="Agents",type=integer,JSONPath=`.status.agents.ready`
 // +kubebuilder:printcolumn:name="Desired",type=integer,JSONPath=`.status.agents.desired`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+// +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 57",message="metadata.name is longer than 57 characters: objects and labels are named after it, which Kubernetes bounds at 63"
 type LogSource struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
@@ -133,6 +137,35 @@ type LogSourceSpec struct {
 	//
 	// +optional
 	RateLimit *RateLimit `json:"rateLimit,omitempty"`
+
+	// Template changes the pods of the agents.
+	//
+	// +optional
+	Template PodTemplate `json:"template,omitempty"`
+
+	// UpdateStrategy says how a change reaches the agents.
+	//
+	// +optional
+	// +kubebuilder:default={}
+	UpdateStrategy AgentUpdateStrategy `json:"updateStrategy,omitempty"`
+
+	// ManagementState Unmanaged leaves the agents as they are and only shows their status. Default Managed.
+	//
+	// +optional
+	// +kubebuilder:default=Managed
+	ManagementState ManagementState `json:"managementState,omitempty"`
+}
+
+// AgentUpdateStrategy says how a change reaches the agents.
+type AgentUpdateStrategy struct {
+	// MaxUnavailable is how many agents may be down at the same time, a number or a percentage of the nodes. The files
+	// are the buffer meanwhile. Default 10%.
+	//
+	// +optional
+	// +kubebuilder:default="10%"
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:XValidation:rule="type(self) == int ? int(self) > 0 : string(self).matches('^([1-9][0-9]?|100)%$')",message="use a number above 0, or a percentage from 1% to 100%"
+	MaxUnavailable intstr.IntOrString `json:"maxUnavailable,omitempty"`
 }
 
 // StartAt says where reading starts in a file.

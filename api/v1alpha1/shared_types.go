@@ -90,3 +90,18 @@ type KafkaSASL struct {
 	// changes.
 	SecretRef SecretRef `json:"secretRef"`
 }
+
+// ManagementState says whether the manager keeps what a resource stands for as its spec says.
+//
+// +kubebuilder:validation:Enum=Managed;Unmanaged
+type ManagementState string
+
+// The management states.
+const (
+	Managed   ManagementState = "Managed"
+	Unmanaged ManagementState = "Unmanaged"
+)
+
+// PausedAnnotation pauses a resource while its value is "true": the manager goes on to show its status and changes
+// nothing, as with managementState Unmanaged.
+const PausedAnnotation = "logpipe.dev/paused"

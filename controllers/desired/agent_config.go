@@ -19,29 +19,30 @@ type AgentOptions struct {
 	Listen string
 	// Node is the machine of the agent.
 	Node agent.Node
-	// PodFactsFile tells the labels of pods.
-	PodFactsFile string
+	// NodeFactsFile tells the labels of nodes, PodFactsFile those of pods; empty where no label is needed.
+	NodeFactsFile, PodFactsFile string
 }
 
 // AgentConfig is the configuration of the agents of source, which write to topic.
 func AgentConfig(source *v1alpha1.LogSource, topic *v1alpha1.Topic, o AgentOptions) agent.Config {
 	spec := &source.Spec
 	cfg := agent.Config{
-		Name:         source.Namespace + "/" + source.Name,
-		StateDir:     o.StateDir,
-		Topic:        topic.NameInKafka(),
-		Kafka:        KafkaConfig(kafkaOf(spec.Kafka, topic), o.SecretsDir),
-		StartAt:      agent.StartAt(spec.StartAt),
-		Compressed:   compressed(spec.Rotation),
-		Decode:       decodeConfig(spec),
-		Metadata:     metadata(spec.Metadata),
-		PartitionKey: partitionKey(spec.PartitionKey),
-		Compression:  kafka.Compression(spec.Producer.Compression),
-		RateLimit:    rateLimit(spec.RateLimit),
-		BufferBytes:  int(spec.Buffer.MemoryLimit.Value()),
-		Listen:       o.Listen,
-		Node:         o.Node,
-		PodFactsFile: o.PodFactsFile,
+		Name:          source.Namespace + "/" + source.Name,
+		StateDir:      o.StateDir,
+		Topic:         topic.NameInKafka(),
+		Kafka:         KafkaConfig(KafkaOf(spec.Kafka, topic), o.SecretsDir),
+		StartAt:       agent.StartAt(spec.StartAt),
+		Compressed:    compressed(spec.Rotation),
+		Decode:        decodeConfig(spec),
+		Metadata:      metadata(spec.Metadata),
+		PartitionKey:  partitionKey(spec.PartitionKey),
+		Compression:   kafka.Compression(spec.Producer.Compression),
+		RateLimit:     rateLimit(spec.RateLimit),
+		BufferBytes:   int(spec.Buffer.MemoryLimit.Value()),
+		Listen:        o.Listen,
+		Node:          o.Node,
+		NodeFactsFile: o.NodeFactsFile,
+		PodFactsFile:  o.PodFactsFile,
 		Batch: agent.Batch{
 			MaxBytes:   int(spec.Batch.MaxBytes.Value()),
 			MaxRecords: int(spec.Batch.MaxRecords),

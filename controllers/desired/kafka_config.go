@@ -66,7 +66,8 @@ func KafkaSecretKeys(spec *v1alpha1.KafkaSpec) []SecretKey {
 	return out
 }
 
-func kafkaOf(own *v1alpha1.KafkaSpec, topic *v1alpha1.Topic) *v1alpha1.KafkaSpec {
+// KafkaOf is the cluster of a resource: its own, or that of its Topic.
+func KafkaOf(own *v1alpha1.KafkaSpec, topic *v1alpha1.Topic) *v1alpha1.KafkaSpec {
 	if own != nil {
 		return own
 	}

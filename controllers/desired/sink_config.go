@@ -26,7 +26,7 @@ func SinkConfig(s *v1alpha1.HDFSSink, topic *v1alpha1.Topic, o SinkOptions) sink
 	cfg := sink.Config{
 		Name:               s.Namespace + "/" + s.Name,
 		Topic:              topic.NameInKafka(),
-		Kafka:              KafkaConfig(kafkaOf(spec.Kafka, topic), o.SecretsDir),
+		Kafka:              KafkaConfig(KafkaOf(spec.Kafka, topic), o.SecretsDir),
 		ConsumerGroup:      spec.ConsumerGroup,
 		InitialOffset:      sink.InitialOffset(spec.InitialOffset),
 		Store:              storeConfig(spec, o.ConfigMapsDir),

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -30,14 +28,17 @@ type TopicSpec struct {
 
 // TopicStatus is what a topic is.
 type TopicStatus struct {
-	ID                string
+	ID string
+	// ClusterID is known after InspectTopic.
+	ClusterID         string
 	Partitions        int32
 	ReplicationFactor int16
 	// UnderReplicated counts partitions with fewer replicas in sync than they have, Offline those without a leader.
 	UnderReplicated, Offline int32
 	// Leaders counts the partitions each broker leads.
 	Leaders map[int32]int32
-	// Created and Grown tell what EnsureTopic did, Drift which settings it had to put right.
+	// Created and Grown tell what EnsureTopic did, Drift which settings it had to put right, or InspectTopic found to be
+	// wrong.
 	Created, Grown bool
 	Drift          []Drift
 }
@@ -155,23 +156,15 @@ func (c *Client) awaitLeaders(ctx context.Context, name string, partitions int32
 
 // revertDrift sets the listed settings that differ, and no others.
 func (c *Client) revertDrift(ctx context.Context, spec TopicSpec) ([]Drift, error) {
-	keys := slices.Sorted(maps.Keys(spec.Config))
-	got, err := c.settings(ctx, spec.Name, keys)
-	if err != nil {
-		return nil, authorized(err, "DESCRIBE_CONFIGS")
+	drift, err := c.drift(ctx, spec)
+	if err != nil || len(drift) == 0 {
+		return nil, err
 	}
-	var drift []Drift
 	change := map[string]sarama.IncrementalAlterConfigsEntry{}
-	for _, key := range keys {
-		if want := spec.Config[key]; got[key] != want {
-			drift = append(drift, Drift{Key: key, Want: want, Got: got[key]})
-			change[key] = sarama.IncrementalAlterConfigsEntry{
-				Operation: sarama.IncrementalAlterConfigsOperationSet, Value: &want,
-			}
+	for _, d := range drift {
+		change[d.Key] = sarama.IncrementalAlterConfigsEntry{
+			Operation: sarama.IncrementalAlterConfigsOperationSet, Value: &d.Want,
 		}
-	}
-	if len(drift) == 0 {
-		return nil, nil
 	}
 	if err := c.configureTopic(ctx, spec.Name, change); err != nil {
 		return nil, fmt.Errorf("configure topic %s: %w", spec.Name, authorized(err, "ALTER_CONFIGS"))

@@ -37,9 +37,17 @@ func Main[Config any](name string, run func(ctx context.Context, cfg Config, log
 	if err == nil {
 		err = run(ctx, cfg, log)
 	}
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
-		os.Exit(1)
+	if err == nil {
+		log.Info("Stopped")
 	}
-	log.Info("Stopped")
+	Exit(name, err)
+}
+
+// Exit ends the program, with 1 if there is an error, which it prints.
+func Exit(name string, err error) {
+	if err == nil {
+		os.Exit(0)
+	}
+	fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+	os.Exit(1)
 }
