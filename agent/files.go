@@ -13,6 +13,7 @@ import (
 	"github.com/logpipe/logpipe/agent/journal"
 	"github.com/logpipe/logpipe/agent/tail"
 	"github.com/logpipe/logpipe/internal/conf"
+	"github.com/logpipe/logpipe/internal/failpoint"
 )
 
 // activeFor is how long a file is looked at by the clock after it was read; then the kernel tells of the next write.
@@ -156,6 +157,7 @@ func (a *Agent) scan() error {
 // welcome makes a stream of a new file and stores it, so that its bytes can be found again.
 func (a *Agent) welcome(found tail.Found) error {
 	f := found.File
+	failpoint.Hit(failpoint.FileFound)
 	from := a.origins.resolve(f.Source())
 	data, err := json.Marshal(from)
 	if err != nil {
@@ -167,6 +169,7 @@ func (a *Agent) welcome(found tail.Found) error {
 		return fmt.Errorf("journal file %s: %w", f.Path(), err)
 	}
 	f.Ref = uint32(ref)
+	failpoint.Hit(failpoint.FileAdded)
 	s := a.newStream(f, from)
 	s.stored = state
 	s.isEnded, s.finished, s.ready = state.Finished, state.Finished, !state.Finished
@@ -275,6 +278,7 @@ func (a *Agent) keep(s *stream) error {
 		if err := a.journal.Append(s.move()); err != nil {
 			return err
 		}
+		failpoint.Hit(failpoint.FileMoved)
 	}
 	if time.Since(s.readAt) > idleAfter {
 		s.file.Idle()
@@ -284,11 +288,13 @@ func (a *Agent) keep(s *stream) error {
 	}
 	if s.gone {
 		a.forget(s)
+		failpoint.Hit(failpoint.FileForgotten)
 		return a.journal.Append(journal.Forget{File: s.ref})
 	}
 	if !s.finished {
 		s.finished = true
 		s.file.Finish()
+		failpoint.Hit(failpoint.FileFinished)
 		a.log.V(1).Info("Finished file", "file", s.file.Path(), "bytes", s.file.Position(), "id", s.ref)
 		done := s.move()
 		done.Finished = true
@@ -304,7 +310,9 @@ func (a *Agent) store(s *stream) error {
 		return nil
 	}
 	s.stored = state
-	return a.journal.Append(journal.PutFile{Ref: s.ref, File: journal.File{State: state, Origin: s.originJSON()}})
+	err := a.journal.Append(journal.PutFile{Ref: s.ref, File: journal.File{State: state, Origin: s.originJSON()}})
+	failpoint.Hit(failpoint.FileRenamed)
+	return err
 }
 
 // carriedOn tells whether a record that began in s is not complete yet.

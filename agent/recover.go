@@ -16,6 +16,7 @@ import (
 	"github.com/logpipe/logpipe/agent/decode"
 	"github.com/logpipe/logpipe/agent/journal"
 	"github.com/logpipe/logpipe/agent/tail"
+	"github.com/logpipe/logpipe/internal/failpoint"
 	"github.com/logpipe/logpipe/internal/kafka"
 )
 
@@ -44,6 +45,7 @@ func (a *Agent) putSettings() error {
 	if a.settings, err = a.journal.AddSettings(data); err != nil {
 		return fmt.Errorf("journal settings: %w", err)
 	}
+	failpoint.Hit(failpoint.SettingsAppended)
 	return nil
 }
 
@@ -93,6 +95,7 @@ func (a *Agent) settle(ctx context.Context, state *journal.State) error {
 		if err != nil {
 			return err
 		}
+		failpoint.Hit(failpoint.RecoverSettled)
 		if err := a.acknowledgeUpTo(state, b.Partition, last, found); err != nil {
 			return err
 		}
@@ -132,6 +135,7 @@ func (a *Agent) acknowledgeUpTo(state *journal.State, partition, last int32, fou
 		if err := a.journal.Append(ack); err != nil {
 			return fmt.Errorf("journal acknowledgement: %w", err)
 		}
+		failpoint.Hit(failpoint.RecoverAcked)
 		a.totals.acked += int64(b.Count)
 		a.metrics.ackedRecords.Add(float64(b.Count))
 	}
@@ -156,6 +160,7 @@ func (a *Agent) rebuildAll() ([]journal.Batch, []*openBatch, error) {
 				"records", b.Count)
 			continue
 		}
+		failpoint.Hit(failpoint.RecoverRebuilt)
 		pending, batches = append(pending, b), append(batches, open)
 	}
 	return pending, batches, nil
@@ -189,6 +194,7 @@ func (a *Agent) renew(ctx context.Context, pending []journal.Batch) error {
 	if err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.RecoverNewID)
 	for i := range pending {
 		pending[i].Partition %= a.topic.Partitions
 	}
@@ -199,6 +205,7 @@ func (a *Agent) renew(ctx context.Context, pending []journal.Batch) error {
 	if err := a.journal.Append(renewed); err != nil {
 		return fmt.Errorf("journal producer: %w", err)
 	}
+	failpoint.Hit(failpoint.RecoverRenewed)
 	a.doubt = false
 	a.log.Info("Took a producer id", "producerID", id, "epoch", epoch, "pending", len(pending))
 	return nil
@@ -209,6 +216,7 @@ func (a *Agent) resend(batches []*openBatch) error {
 	if err := a.journal.Sync(); err != nil {
 		return fmt.Errorf("write journal: %w", err)
 	}
+	failpoint.Hit(failpoint.RecoverSynced)
 	for i, b := range a.journal.State().Pending {
 		open := batches[i]
 		s := &sealed{journal: b, open: open, bytes: open.size, at: time.Now()}
@@ -217,6 +225,7 @@ func (a *Agent) resend(batches []*openBatch) error {
 		open.pinned = true // its memory is not of the usual size
 		a.inFlight[b.Partition]++
 		a.producer.Send(s.kafka)
+		failpoint.Hit(failpoint.RecoverResent)
 		a.metrics.resent.Inc()
 	}
 	if len(batches) > 0 {
@@ -241,6 +250,7 @@ func (a *Agent) rewind() error {
 		a.route(s)
 		s.isEnded, s.ready = s.finished, !s.finished
 	}
+	failpoint.Hit(failpoint.RecoverRewound)
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"github.com/logpipe/logpipe/agent/journal"
+	"github.com/logpipe/logpipe/internal/failpoint"
 	"github.com/logpipe/logpipe/internal/kafka"
 )
 
@@ -117,6 +118,7 @@ func (a *Agent) seal(group []*openBatch, now time.Time) error {
 	if err := a.journal.Append(record); err != nil {
 		return fmt.Errorf("journal batch: %w", err)
 	}
+	failpoint.Hit(failpoint.BatchSealed)
 	for _, s := range batches {
 		a.inFlight[s.journal.Partition]++
 		delete(a.open, s.open.partition)
@@ -205,8 +207,10 @@ func (a *Agent) commit() error {
 	if err := a.journal.Sync(); err != nil {
 		return fmt.Errorf("write journal: %w", err)
 	}
+	failpoint.Hit(failpoint.BatchSynced)
 	for _, s := range a.unsynced {
 		a.producer.Send(s.kafka)
+		failpoint.Hit(failpoint.BatchSent)
 	}
 	a.unsynced = a.unsynced[:0]
 	return nil
@@ -218,6 +222,7 @@ func (a *Agent) acknowledged(r kafka.Result, now time.Time) error {
 	if r.Err != nil {
 		return r.Err
 	}
+	failpoint.Hit(failpoint.BatchAnswered)
 	ack := journal.Ack{
 		Partition: s.journal.Partition, FirstSequence: s.journal.FirstSequence,
 		Count: s.journal.Count, BaseOffset: r.Offset,
@@ -225,6 +230,7 @@ func (a *Agent) acknowledged(r kafka.Result, now time.Time) error {
 	if err := a.journal.Append(ack); err != nil {
 		return fmt.Errorf("journal acknowledgement: %w", err)
 	}
+	failpoint.Hit(failpoint.BatchAcked)
 	a.inFlight[s.journal.Partition]--
 	a.metrics.ackedRecords.Add(float64(s.journal.Count))
 	a.metrics.ackedBytes.Add(float64(s.bytes))

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 
+	"github.com/logpipe/logpipe/internal/failpoint"
 	"github.com/logpipe/logpipe/sink/store"
 )
 
@@ -21,11 +22,13 @@ func (s *session) commit(r *roll) (manifest, error) {
 	if err := writeManifest(s.files, path.Join(r.dir, manifestName), m); err != nil {
 		return manifest{}, s.explain(err)
 	}
+	failpoint.Hit(failpoint.CommitBefore)
 	if err := s.files.RenameDir(r.dir, s.at.commit(m.First)); err != nil {
 		if err := s.settle(m, fmt.Errorf("commit roll: %w", err)); err != nil {
 			return manifest{}, err
 		}
 	}
+	failpoint.Hit(failpoint.CommitRenamed)
 	s.next, s.gap = m.Last+1, nil
 	s.commits = append(s.commits, m.First)
 	return m, nil
@@ -54,6 +57,7 @@ func (s *session) publish(m manifest) error {
 	if err != nil {
 		return fmt.Errorf("list commit: %w", err)
 	}
+	failpoint.Hit(failpoint.PublishListed)
 	sizes := map[string]int64{}
 	for _, entry := range entries {
 		sizes[entry.Name()] = entry.Size()
@@ -70,7 +74,9 @@ func (s *session) publish(m manifest) error {
 		if err := s.show(path.Join(dir, file.Name), file); err != nil {
 			return err
 		}
+		failpoint.Hit(failpoint.PublishRenamed)
 	}
+	failpoint.Hit(failpoint.PublishDone)
 	return nil
 }
 
@@ -82,6 +88,7 @@ func (s *session) show(from string, file manifestFile) error {
 	if err := s.files.MkdirAll(path.Dir(file.Path)); err != nil {
 		return fmt.Errorf("publish: %w", err)
 	}
+	failpoint.Hit(failpoint.PublishMade)
 	foreign, err := s.foreign(from, file.Path)
 	if err != nil {
 		return err
@@ -128,6 +135,7 @@ func (s *session) prune() error {
 		if err := s.files.RemoveAll(dir); err != nil {
 			return fmt.Errorf("remove old commit: %w", err)
 		}
+		failpoint.Hit(failpoint.PruneRemoved)
 		s.commits = s.commits[1:]
 	}
 	return nil
@@ -142,10 +150,12 @@ func writeManifest(files store.Store, name string, m manifest) error {
 	if err != nil {
 		return fmt.Errorf("write manifest: %w", err)
 	}
+	failpoint.Hit(failpoint.ManifestCreated)
 	if _, err := file.Write(append(data, '\n')); err != nil {
 		file.Abort()
 		return fmt.Errorf("write manifest: %w", err)
 	}
+	failpoint.Hit(failpoint.ManifestWritten)
 	return closeFile(files, file, name, int64(len(data)+1))
 }
 

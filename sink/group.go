@@ -9,6 +9,7 @@ import (
 
 	"github.com/IBM/sarama"
 	"github.com/go-logr/logr"
+	"github.com/logpipe/logpipe/internal/failpoint"
 	"github.com/logpipe/logpipe/internal/kafka"
 )
 
@@ -151,7 +152,9 @@ func (h *handler) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama
 	}()
 	for offset := range next {
 		session.MarkOffset(topic, number, offset, "")
+		failpoint.Hit(failpoint.OffsetMarked)
 		session.Commit()
+		failpoint.Hit(failpoint.OffsetCommitted)
 	}
 	h.sink.log.Info("Released partition", "partition", number)
 	h.rebalanced(session)

@@ -6,6 +6,7 @@ import (
 	"path"
 	"time"
 
+	"github.com/logpipe/logpipe/internal/failpoint"
 	"github.com/logpipe/logpipe/sink/format"
 	"github.com/logpipe/logpipe/sink/store"
 )
@@ -66,6 +67,7 @@ func (r *roll) add(rec *format.Record, dir string, now time.Time) error {
 	if err := b.out.Write(rec); err != nil {
 		return fmt.Errorf("write roll: %w", err)
 	}
+	failpoint.Hit(failpoint.RollWritten)
 	r.records++
 	r.pass(rec.Offset+1, now)
 	switch {
@@ -104,6 +106,7 @@ func (r *roll) bucket(dir string) (*bucket, error) {
 	if err != nil {
 		return nil, fmt.Errorf("begin file: %w", err)
 	}
+	failpoint.Hit(failpoint.RollCreated)
 	b.file = file
 	if b.out, err = format.NewWriter(r.cfg.File, file); err != nil {
 		file.Abort()
@@ -122,6 +125,7 @@ func (r *roll) mkdir() error {
 	if err := r.files.Mkdir(r.dir); err != nil {
 		return fmt.Errorf("begin roll: %w", err)
 	}
+	failpoint.Hit(failpoint.RollMade)
 	r.made = true
 	return nil
 }
@@ -166,6 +170,7 @@ func (r *roll) finish(m *manifest, stem string) error {
 		if err := b.close(r); err != nil {
 			return err
 		}
+		failpoint.Hit(failpoint.RollClosed)
 		r.order = r.order[1:]
 		m.Files = append(m.Files, manifestFile{
 			Path: path.Join(b.dir, stem+format.Extension(r.cfg.File)), Name: b.name,

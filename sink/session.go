@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
+	"github.com/logpipe/logpipe/internal/failpoint"
 	"github.com/logpipe/logpipe/sink/store"
 )
 
@@ -57,9 +58,11 @@ func (s *session) claim() error {
 			return fmt.Errorf("prepare partition: %w", err)
 		}
 	}
+	failpoint.Hit(failpoint.ClaimPrepared)
 	if err := s.files.Mkdir(s.dir()); err != nil {
 		return fmt.Errorf("begin session: %w", err)
 	}
+	failpoint.Hit(failpoint.ClaimMade)
 	return nil
 }
 
@@ -75,6 +78,7 @@ func (s *session) fence() error {
 		if err := s.evict(entry.Name()); err != nil {
 			return fmt.Errorf("fence session: %w", err)
 		}
+		failpoint.Hit(failpoint.FenceRemoved)
 	}
 	return nil
 }
@@ -94,6 +98,7 @@ func (s *session) evict(name string) error {
 		}
 		dir = fenced
 	}
+	failpoint.Hit(failpoint.FenceRenamed)
 	return s.files.RemoveAll(dir)
 }
 
@@ -103,6 +108,7 @@ func (s *session) recover() error {
 	if err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.RecoverListed)
 	for i, first := range commits {
 		m, err := s.readManifest(path.Join(s.at.commit(first), manifestName))
 		if errors.Is(err, fs.ErrNotExist) && i < len(commits)-1 {
@@ -118,6 +124,7 @@ func (s *session) recover() error {
 		if err := s.follow(m, first); err != nil {
 			return err
 		}
+		failpoint.Hit(failpoint.RecoverFollowed)
 		if err := s.publish(m); err != nil {
 			return err
 		}
@@ -200,9 +207,11 @@ func (s *session) begin(offset int64) error {
 	if err := writeManifest(s.files, name, m); err != nil {
 		return s.explain(err)
 	}
+	failpoint.Hit(failpoint.StartWritten)
 	if err := s.files.RenameFile(name, s.at.start()); err != nil {
 		return s.explain(fmt.Errorf("pin start: %w", err))
 	}
+	failpoint.Hit(failpoint.StartPinned)
 	s.next = offset
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+
+	"github.com/logpipe/logpipe/internal/failpoint"
 )
 
 // A journal is rewritten as a snapshot when what was appended exceeds both of these bounds.
@@ -51,6 +53,7 @@ func (j *Journal) append(r Record) error {
 		return fmt.Errorf("append to journal: %w", err)
 	}
 	j.buffer = r.append(append(j.buffer, r.kind()))
+	failpoint.Hit(failpoint.JournalAppended)
 	return nil
 }
 
@@ -123,6 +126,7 @@ func (j *Journal) Sync() error {
 		return fmt.Errorf("sync journal: %w", err)
 	}
 	j.durable = j.end
+	failpoint.Hit(failpoint.JournalSynced)
 	if size := j.end - j.base; size > compactBytes && size > compactFactor*j.base {
 		return j.mend()
 	}
@@ -157,6 +161,7 @@ func (j *Journal) write() error {
 		return fmt.Errorf("write journal: %w", err)
 	}
 	j.end += int64(len(frame))
+	failpoint.Hit(failpoint.JournalWritten)
 	return nil
 }
 

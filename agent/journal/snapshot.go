@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/logpipe/logpipe/internal/failpoint"
 )
 
 // appendSnapshot encodes the whole of s. Equal states are encoded alike.
@@ -85,6 +87,7 @@ func (j *Journal) rewrite() error {
 	if err := j.installTemp(file); err != nil {
 		return errors.Join(err, file.Close())
 	}
+	failpoint.Hit(failpoint.SnapshotDone)
 	if j.file != nil {
 		// The old file has no name any more, so nothing can be lost with it.
 		_ = j.file.Close()
@@ -112,13 +115,16 @@ func (j *Journal) writeTemp(data []byte) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create snapshot: %w", err)
 	}
+	failpoint.Hit(failpoint.SnapshotCreated)
 	if _, err = file.Write(data); err == nil {
+		failpoint.Hit(failpoint.SnapshotWritten)
 		err = file.Sync()
 	}
 	if err != nil {
 		// A disk that is full needs the space back.
 		return nil, errors.Join(fmt.Errorf("write snapshot: %w", err), file.Close(), os.Remove(j.tempName()))
 	}
+	failpoint.Hit(failpoint.SnapshotSynced)
 	return file, nil
 }
 
@@ -126,6 +132,7 @@ func (j *Journal) installTemp(file *os.File) error {
 	if err := os.Rename(file.Name(), j.fileName()); err != nil {
 		return fmt.Errorf("replace journal: %w", err)
 	}
+	failpoint.Hit(failpoint.SnapshotRenamed)
 	return syncDir(j.dir)
 }
 
