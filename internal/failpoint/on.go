@@ -50,6 +50,7 @@ func Hit(name Name) {
 	if name != armed || left.Add(-1) != 0 {
 		return
 	}
+	fmt.Fprintf(os.Stderr, "failpoint %s\n", name)
 	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	select {} // the signal ends every thread; nothing may happen until it does
 }
