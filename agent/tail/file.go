@@ -168,7 +168,8 @@ func (f *File) open() error {
 		return errors.Join(fmt.Errorf("%s: another file has this name now: %w", f.path, fs.ErrNotExist), err, fd.Close())
 	}
 	if f.gzip {
-		if f.zip, err = newGzipReader(fd, f.position, f.mark); err != nil {
+		// Without the tail, the next marks would not cover the bytes before the position.
+		if f.zip, f.tail, err = newGzipReader(fd, f.position, f.mark); err != nil {
 			f.gone, f.replaced = errors.Is(err, ErrReplaced), errors.Is(err, ErrReplaced)
 			return errors.Join(fmt.Errorf("read %s: %w", f.path, err), fd.Close())
 		}

@@ -28,31 +28,31 @@ type gzipReader struct {
 	err    error
 }
 
-// newGzipReader starts behind position, where the bytes before must have the hash of mark.
-func newGzipReader(f *os.File, position int64, mark Mark) (*gzipReader, error) {
+// newGzipReader starts behind position, where the bytes before, which it returns too, must have the hash of mark.
+func newGzipReader(f *os.File, position int64, mark Mark) (z *gzipReader, tail []byte, err error) {
 	info, err := f.Stat()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	zip, err := gzip.NewReader(io.NewSectionReader(f, 0, info.Size()))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	z := &gzipReader{zip: zip, size: info.Size()}
-	var tail []byte
+	z = &gzipReader{zip: zip, size: info.Size()}
+	tail = make([]byte, 0, MarkBytes)
 	buf := make([]byte, 32<<10)
 	for left := position; left > 0; {
 		n, err := z.read(buf[:min(int64(len(buf)), left)])
 		tail = lastBytes(tail, buf[:n])
 		left -= int64(n)
 		if err != nil && left > 0 {
-			return nil, fmt.Errorf("go to offset %d: %w", position, err)
+			return nil, nil, fmt.Errorf("go to offset %d: %w", position, err)
 		}
 	}
 	if position > 0 && xxhash.Sum64(tail) != mark.Hash {
-		return nil, ErrReplaced
+		return nil, nil, ErrReplaced
 	}
-	return z, nil
+	return z, tail, nil
 }
 
 func (z *gzipReader) read(buf []byte) (int, error) {

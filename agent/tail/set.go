@@ -245,7 +245,7 @@ func (s *Set) Open(ref uint32, mark Mark) (*File, error) {
 		return nil, fmt.Errorf("open %s again: %w", f.path, err)
 	}
 	if again.fd, again.gzip = fd, f.zip != nil; again.gzip {
-		if again.zip, err = newGzipReader(fd, mark.Offset, mark); err != nil {
+		if again.zip, again.tail, err = newGzipReader(fd, mark.Offset, mark); err != nil {
 			again.closeFile()
 			return nil, fmt.Errorf("read %s again: %w", f.path, err)
 		}

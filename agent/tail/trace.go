@@ -109,7 +109,7 @@ func (s *Set) compressedFrom(path string, f *File, thorough bool) bool {
 		return false
 	}
 	if thorough {
-		_, err = newGzipReader(fd, f.position, f.mark)
+		_, _, err = newGzipReader(fd, f.position, f.mark)
 	}
 	return err == nil
 }
