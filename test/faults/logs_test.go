@@ -42,7 +42,9 @@ type logs struct {
 	// extra counts lines that a control wrote twice, or did not write.
 	extra   [writers]int64
 	last    []byte
-	rotated []rotated
+	rotated []rotated // and still there
+	// rotations counts all of them, so that no name comes twice.
+	rotations int
 }
 
 // rotated is a compressed log: it may be deleted when Kafka has all lines up to its last one.
@@ -129,7 +131,8 @@ func (w *logs) rotate() {
 	w.Helper()
 	for writer := range writers {
 		live := w.path(writer)
-		plain := fmt.Sprintf("%s-20261123-%06d", live, len(w.rotated))
+		w.rotations++
+		plain := fmt.Sprintf("%s-20261123-%06d", live, w.rotations)
 		w.agent.check(os.Rename(live, plain))
 		w.append(writer, nil)
 		text, err := os.ReadFile(plain)

@@ -1,0 +1,98 @@
+package faults
+
+import (
+	"testing"
+
+	"github.com/logpipe/logpipe/internal/failpoint"
+	"github.com/logpipe/logpipe/internal/lines"
+	"github.com/logpipe/logpipe/test/servers"
+)
+
+// sinkStep says how the sink is brought to a step again and again.
+type sinkStep struct {
+	// most bounds the hit that kills. Default 1: the step comes once in each life.
+	most int
+	// warm lets a life before deliver everything, and die.
+	warm bool
+	// once says that the step comes only once for a partition.
+	once bool
+}
+
+var sinkSteps = map[failpoint.Name]sinkStep{
+	failpoint.ClaimPrepared:   {},
+	failpoint.ClaimMade:       {},
+	failpoint.FenceRenamed:    {warm: true},
+	failpoint.FenceRemoved:    {warm: true},
+	failpoint.RecoverListed:   {},
+	failpoint.RecoverFollowed: {warm: true},
+	failpoint.StartWritten:    {},
+	failpoint.StartPinned:     {once: true},
+	failpoint.RollMade:        {most: 3},
+	failpoint.RollCreated:     {most: 6},
+	failpoint.RollWritten:     {most: 3 * rollRecords},
+	failpoint.RollClosed:      {most: 6},
+	failpoint.ManifestCreated: {most: 3},
+	failpoint.ManifestWritten: {most: 3},
+	failpoint.CommitBefore:    {most: 3},
+	failpoint.CommitRenamed:   {most: 3},
+	failpoint.PublishListed:   {most: 3},
+	failpoint.PublishMade:     {most: 6},
+	failpoint.PublishRenamed:  {most: 6},
+	failpoint.PublishDone:     {most: 3},
+	failpoint.PruneRemoved:    {most: 2, warm: true},
+	failpoint.OffsetMarked:    {},
+	failpoint.OffsetCommitted: {},
+}
+
+// TestSinkDiesAtEveryStep kills the sink at each of its steps while records come in.
+func TestSinkDiesAtEveryStep(t *testing.T) {
+	brokers, hdfs := servers.Kafka(t, 1), servers.HDFS(t, 1)
+	for _, name := range failpoint.Of("sink") {
+		step, ok := sinkSteps[name]
+		if !ok {
+			t.Errorf("no one says how to come to %s", name)
+		}
+		t.Run(string(name), func(t *testing.T) {
+			t.Parallel()
+			w := newRecords(t, brokers, hdfs)
+			if step.warm {
+				w.deliver()
+			}
+			n := rounds(t)
+			if step.once {
+				n = 1
+			}
+			for range n {
+				w.live(name, order(name, max(1, step.most)))
+			}
+			w.deliver()
+			t.Logf("%s; %d lives, %d files", w.verdict(), w.sink.lives, len(w.visible()))
+		})
+	}
+}
+
+// TestSinkControl plants a record that never was produced, and one that was produced twice: the checks above see both.
+func TestSinkControl(t *testing.T) {
+	brokers, hdfs := servers.Kafka(t, 1), servers.HDFS(t, 1)
+	tests := map[string]struct {
+		plant func(w *records)
+		want  lines.Verdict // of what differs from a perfect one
+	}{
+		"nothing":     {plant: func(*records) {}},
+		"a loss":      {plant: func(w *records) { w.next(0) }, want: lines.Verdict{Lost: 1}},
+		"a duplicate": {plant: func(w *records) { w.send(w.last) }, want: lines.Verdict{Duplicated: 1}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newRecords(t, brokers, hdfs)
+			w.produce()
+			test.plant(w)
+			w.work()
+			got := w.verdict()
+			if got.Lost != test.want.Lost || got.Duplicated != test.want.Duplicated || got.OutOfOrder+got.Corrupt > 0 {
+				t.Errorf("got %s, want lost %d, duplicated %d", got, test.want.Lost, test.want.Duplicated)
+			}
+		})
+	}
+}
