@@ -80,7 +80,7 @@ func TestSinkControl(t *testing.T) {
 	}{
 		"nothing":     {plant: func(*records) {}},
 		"a loss":      {plant: func(w *records) { w.next(0) }, want: lines.Verdict{Lost: 1}},
-		"a duplicate": {plant: func(w *records) { w.send(w.last) }, want: lines.Verdict{Duplicated: 1}},
+		"a duplicate": {plant: func(w *records) { w.send(w.last, w.next(0)) }, want: lines.Verdict{Duplicated: 1}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
