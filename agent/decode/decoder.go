@@ -272,7 +272,7 @@ func (d *Decoder) Flush(rest []byte) {
 	d.begin()
 	d.flushed = true
 	d.end = offset
-	if len(rest) > 0 {
+	if len(rest) > 0 || d.inLine { // whether the last bytes were taken before must not matter
 		text, start, end := rest, offset, offset+int64(len(rest))
 		if d.inLine {
 			d.inLine = false
