@@ -73,6 +73,11 @@ func TestInterruptedSessions(t *testing.T) {
 				return strings.Repeat(fmt.Sprintf("%04d", i), 64) + "\x00" + strings.Repeat(fmt.Sprintf("%04d", i), 36)
 			},
 		},
+		"lines longer than what is read at once": {
+			change: func(c *Config) { c.Decode.MaxRecordBytes = 256 },
+			text:   giant,
+			want:   func(i int) string { return strings.Join(split(giant(i), 256), "\x00") },
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -96,6 +101,14 @@ func TestInterruptedSessions(t *testing.T) {
 			}
 		})
 	}
+}
+
+// giant is a line that now and then fills several batches.
+func giant(i int) string {
+	if i%500 != 0 {
+		return line(i)
+	}
+	return strings.Repeat(fmt.Sprintf("%07d ", i), 50_000)
 }
 
 func line(i int) string { return fmt.Sprintf("line %d", i) }

@@ -289,6 +289,8 @@ type rebuilder struct {
 	dec       *decode.Decoder
 	stats     decode.Stats
 	out       *openBatch
+	// reached is true when the last record of a span has come.
+	reached bool
 }
 
 // span takes the records of one span.
@@ -307,10 +309,11 @@ func (r *rebuilder) span(span *journal.Span) error {
 	} else {
 		r.dec = decode.New(r.plan, span.Clean.Offset, &r.stats)
 	}
-	end := span.Last.End
-	if span.Count == 0 {
-		end = 1 << 62 // all of it: the record goes on in the next file
+	end := int64(1 << 62) // a part of an over-long line comes only with bytes behind it
+	if span.Flush {
+		end = span.Last.End
 	}
+	r.reached = false
 	from := &stream{
 		ref: s.ref, file: file, from: s.from, key: s.key, desc: newDescriber(r.with.Metadata, r.with.Node, s.from),
 	}
@@ -322,11 +325,15 @@ func (r *rebuilder) span(span *journal.Span) error {
 	return err
 }
 
-// feed decodes the file up to end and returns what was left of it without a newline.
+// feed decodes the file up to the span's last record, or else up to end, and returns what was left of it without a
+// newline.
 func (r *rebuilder) feed(from *stream, span *journal.Span, end int64) ([]byte, error) {
 	file := from.file
 	buf := make([]byte, r.plan.MaxRecordBytes()+readSlack)
 	for {
+		if r.reached && !span.Flush {
+			return nil, nil
+		}
 		n, err := file.Read(buf[:min(int64(len(buf)), end-file.Position())])
 		if errors.Is(err, io.EOF) || n == 0 && err == nil {
 			return nil, nil
@@ -352,6 +359,7 @@ func (r *rebuilder) feed(from *stream, span *journal.Span, end int64) ([]byte, e
 func (r *rebuilder) take(from *stream, span *journal.Span) {
 	var rec decode.Record
 	for r.dec.Next(&rec) {
+		r.reached = r.reached || span.Count > 0 && rec.Position.Compare(span.Last) >= 0
 		within := rec.Position.Compare(span.First) >= 0 && rec.Position.Compare(span.Last) <= 0
 		if span.Count == 0 || !within || !from.from.wants(rec.Stream) {
 			continue
