@@ -73,6 +73,16 @@ func TestInterruptedSessions(t *testing.T) {
 				return strings.Repeat(fmt.Sprintf("%04d", i), 64) + "\x00" + strings.Repeat(fmt.Sprintf("%04d", i), 36)
 			},
 		},
+		"long lines of Docker behind dropped ones": {
+			change: func(c *Config) {
+				c.Decode.Format, c.Decode.MaxRecordBytes, c.Batch.MaxBytes = decode.FormatDocker, 32<<10, 64<<10
+				c.Decode.Filters = []decode.Filter{{Drop: &decode.Drop{Match: "^noise"}}}
+			},
+			text: func(i int) string {
+				return strings.Repeat(docker("noise")+"\n", i%25/24*(2000+i)) + docker(strings.Repeat(line(i), 1+i%25/24*3000))
+			},
+			want: func(i int) string { return strings.Repeat(line(i), 1+i%25/24*3000) },
+		},
 		"lines longer than what is read at once": {
 			change: func(c *Config) { c.Decode.MaxRecordBytes = 256 },
 			text:   giant,
@@ -101,6 +111,10 @@ func TestInterruptedSessions(t *testing.T) {
 			}
 		})
 	}
+}
+
+func docker(text string) string {
+	return `{"log":"` + text + `\n","stream":"stdout","time":"2026-11-23T03:38:23Z"}`
 }
 
 // giant is a line that now and then fills several batches.

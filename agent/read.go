@@ -98,6 +98,9 @@ func (a *Agent) incomplete(s *stream, full bool, now time.Time) (bool, error) {
 		return false, a.atEnd(s, now)
 	case len(b.records) > 0:
 		return a.sealIfFree(b, now)
+	case b.used > 0:
+		b.used = 0 // what lies before was dropped: with that room the line may be whole, and its framing be read
+		return true, nil
 	}
 	s.dec.FeedFull()
 	s.feed.active = true
