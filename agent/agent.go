@@ -61,6 +61,8 @@ type Agent struct {
 	pool  batchPool
 	// doubt is true when sequences can't be trusted to go on where the journal says.
 	doubt bool
+	// tooLarge is the one record that ended the last session, because the topic takes none of its size.
+	tooLarge *journal.Batch
 
 	entry   entry
 	scratch []byte

@@ -9,6 +9,7 @@ const (
 	lostOversize    = "oversize"    // cut off or dropped by decode.oversize
 	lostFilter      = "filter"      // dropped by a filter, on purpose
 	lostUnread      = "unread"      // the file went away before it was read
+	lostTooLarge    = "tooLarge"    // a record that, with its envelope, key and headers, is above max.message.bytes
 	lostUnavailable = "unavailable" // a pending batch could not be built again and is not in Kafka
 )
 

@@ -149,6 +149,9 @@ func (a *Agent) rebuildAll() ([]journal.Batch, []*openBatch, error) {
 	var batches []*openBatch
 	state := a.journal.State()
 	for _, b := range state.Pending {
+		if a.giveUp(b) {
+			continue
+		}
 		open, err := a.find(b, state.Settings[b.Settings])
 		if passing(err) {
 			return nil, nil, fmt.Errorf("read again what is pending on partition %d: %w", b.Partition, err)
@@ -164,6 +167,19 @@ func (a *Agent) rebuildAll() ([]journal.Batch, []*openBatch, error) {
 		pending, batches = append(pending, b), append(batches, open)
 	}
 	return pending, batches, nil
+}
+
+// giveUp tells whether b is the record that is too large for the topic: sent again, it would end every session.
+func (a *Agent) giveUp(b journal.Batch) bool {
+	large := a.tooLarge
+	if large == nil || large.Partition != b.Partition || large.FirstSequence != b.FirstSequence {
+		return false
+	}
+	a.tooLarge, a.doubt = nil, true // what follows it can't keep its sequence number
+	a.lost(lostTooLarge, 1, 0)
+	a.log.Info("A record is lost: raise max.message.bytes of the topic, or lower decode.maxRecordBytes", "partition",
+		b.Partition, "maxMessageBytes", a.topic.MaxMessageBytes)
+	return true
 }
 
 // find builds b, which was sealed under stored settings, again. A file that was renamed or compressed since the last

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -220,6 +221,9 @@ func (a *Agent) commit() error {
 func (a *Agent) acknowledged(r kafka.Result, now time.Time) error {
 	s := r.Batch.Opaque.(*sealed)
 	if r.Err != nil {
+		if errors.Is(r.Err, kafka.ErrTooLarge) && s.journal.Count == 1 && s.bytes > a.batchBytes() {
+			a.tooLarge = &s.journal
+		}
 		return r.Err
 	}
 	failpoint.Hit(failpoint.BatchAnswered)
