@@ -218,9 +218,7 @@ func (a *Agent) connect(ctx context.Context) error {
 		return errors.Join(err, client.Close())
 	}
 	a.client, a.topic, a.topicAt = client, topic, time.Now().Add(topicInterval)
-	if limit := topic.MaxMessageBytes; limit > 0 && a.cfg.Decode.MaxRecordBytes+recordOverhead+batchOverhead > limit {
-		err := conf.Invalid("decode.maxRecordBytes", a.cfg.Decode.MaxRecordBytes,
-			fmt.Sprintf("topic %s takes no more than %d bytes: lower it, or raise max.message.bytes", topic.Name, limit))
+	if err := a.fitsInto(topic); err != nil {
 		return errors.Join(err, client.Close())
 	}
 	for key, partitions := range a.cfg.Assignment {
@@ -233,4 +231,14 @@ func (a *Agent) connect(ctx context.Context) error {
 		}
 	}
 	return a.putSettings()
+}
+
+// fitsInto refuses a topic that does not take the longest record.
+func (a *Agent) fitsInto(topic kafka.Topic) error {
+	limit := topic.MaxMessageBytes
+	if limit <= 0 || a.cfg.Decode.MaxRecordBytes+recordOverhead+batchOverhead <= limit {
+		return nil
+	}
+	return conf.Invalid("decode.maxRecordBytes", a.cfg.Decode.MaxRecordBytes,
+		fmt.Sprintf("topic %s takes no more than %d bytes: lower it, or raise max.message.bytes", topic.Name, limit))
 }

@@ -140,7 +140,8 @@ func (a *Agent) maintain(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// lookAtTopic notices that the topic has grown, or is another one. What is open is sealed for the partitions of before.
+// lookAtTopic notices that the topic has grown, takes smaller or larger batches, or is another one. What is open is
+// sealed for the partitions of before.
 func (a *Agent) lookAtTopic(ctx context.Context) error {
 	topic, err := a.client.Topic(ctx, a.cfg.Topic)
 	switch {
@@ -152,7 +153,8 @@ func (a *Agent) lookAtTopic(ctx context.Context) error {
 	case topic.ID != a.topic.ID:
 		return fmt.Errorf("topic %s was made anew: its id was %s and is %s now", topic.Name, a.topic.ID, topic.ID)
 	case topic.Partitions == a.topic.Partitions:
-		return nil
+		a.topic.MaxMessageBytes = topic.MaxMessageBytes
+		return a.fitsInto(topic)
 	}
 	now := time.Now()
 	for b := range a.unsealed() {

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -25,6 +26,33 @@ func TestRecordTooLargeForTheTopic(t *testing.T) {
 		t.Errorf("records (-want +got):\n%.2000s", diff)
 	}
 	await(t, "the loss is counted", func() bool { return a.Stats().LostRecords == 1 })
+}
+
+// TestTopicTakesLess lowers max.message.bytes while an agent runs. Its next batches are smaller; where the longest
+// record has no room any more, the session ends with what to do.
+func TestTopicTakesLess(t *testing.T) {
+	b := newBench(t)
+	b.cfg.Decode.MaxRecordBytes = 1 << 10
+	b.cfg.Default()
+	topic, err := b.client.Topic(t.Context(), b.cfg.Topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &Agent{cfg: b.cfg, client: b.client, topic: topic}
+	for limit, wantErr := range map[int]string{10_000: "", 1_000: "decode.maxRecordBytes", 20_000: ""} {
+		spec := kafka.TopicSpec{Name: b.cfg.Topic, Partitions: 6, ReplicationFactor: 1,
+			Config: map[string]string{"max.message.bytes": strconv.Itoa(limit)}}
+		if _, err := b.client.EnsureTopic(t.Context(), spec); err != nil {
+			t.Fatal(err)
+		}
+		err := a.lookAtTopic(t.Context())
+		if wantErr == "" && err != nil || wantErr != "" && (err == nil || !strings.Contains(err.Error(), wantErr)) {
+			t.Errorf("limit %d: got error %v, want %q", limit, err, wantErr)
+		}
+		if got, want := a.batchBytes(), limit-batchOverhead; err == nil && got != want {
+			t.Errorf("limit %d: batches have %d bytes, want %d", limit, got, want)
+		}
+	}
 }
 
 // refuseLarge makes the cluster refuse batches as brokers do that are above max.message.bytes.
