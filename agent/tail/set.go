@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/bmatcuk/doublestar/v4"
 )
@@ -102,6 +103,8 @@ func CheckPattern(pattern string) error {
 		return fmt.Errorf("it must be absolute, such as /var/log/app/*.log")
 	case strings.ContainsRune(pattern, 0):
 		return fmt.Errorf("it must not hold a NUL")
+	case !utf8.ValidString(pattern):
+		return fmt.Errorf("it must be UTF-8")
 	case slices.Contains(strings.Split(pattern, "/"), ".."):
 		return fmt.Errorf("it must not hold \"..\"")
 	case strings.Count(pattern, "**") > 2:

@@ -189,8 +189,13 @@ func compareRotated(live, a, b string) int {
 	}
 	n, numbered := number(a)
 	m, numberedToo := number(b)
-	if numbered && numberedToo {
+	switch {
+	case numbered && numberedToo:
 		return cmp.Compare(m, n)
+	case numbered:
+		return -1 // rotation went over from numbers to times
+	case numberedToo:
+		return 1
 	}
 	return cmp.Compare(strings.TrimSuffix(a, gzSuffix), strings.TrimSuffix(b, gzSuffix))
 }
