@@ -70,9 +70,10 @@ func (a *Agent) chain() {
 
 func (a *Agent) tailConfig() tail.Config {
 	cfg := tail.Config{
-		Accept:     a.origins.accepts,
-		StartAtEnd: a.cfg.StartAt == StartAtEnd,
-		Compressed: *a.cfg.Compressed,
+		Accept:      a.origins.accepts,
+		IgnoreOlder: a.ignoreOlder,
+		StartAtEnd:  a.cfg.StartAt == StartAtEnd,
+		Compressed:  *a.cfg.Compressed,
 	}
 	for _, input := range a.cfg.Inputs {
 		if input.Pods != nil {
@@ -80,9 +81,23 @@ func (a *Agent) tailConfig() tail.Config {
 			continue
 		}
 		cfg.Include = append(cfg.Include, input.Files.Include...)
-		cfg.IgnoreOlder = max(cfg.IgnoreOlder, input.Files.IgnoreOlder.Std())
 	}
 	return cfg
+}
+
+// ignoreOlder is the age at which every input that names file ignores it, 0 if one of them never does.
+func (a *Agent) ignoreOlder(file string) time.Duration {
+	var age time.Duration
+	for _, input := range a.cfg.Inputs {
+		if input.Files == nil || !input.Files.matches(file) {
+			continue
+		}
+		if input.Files.IgnoreOlder == 0 {
+			return 0
+		}
+		age = max(age, input.Files.IgnoreOlder.Std())
+	}
+	return age
 }
 
 // matches tells whether the input names file.

@@ -26,8 +26,9 @@ type Config struct {
 	Include []string
 	// Accept is asked about every path that matches; nil accepts all.
 	Accept func(path string) bool
-	// IgnoreOlder leaves out files that were not modified for so long when first seen; 0 leaves out none.
-	IgnoreOlder time.Duration
+	// IgnoreOlder tells how long ago a file may have been modified at most when it is first seen, or else it is left
+	// out; 0 is any time. Without it none is left out.
+	IgnoreOlder func(path string) time.Duration
 	// StartAtEnd skips what is in files that are there at the first Scan of a Set that knows none.
 	StartAtEnd bool
 	// Compressed also reads what was compressed before it was read.

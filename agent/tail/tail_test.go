@@ -420,7 +420,7 @@ func TestStartAtEndSkipsOnlyWhatIsThereAtFirst(t *testing.T) {
 }
 
 func TestIgnoreOlder(t *testing.T) {
-	l := newLab(t, func(c *Config) { c.IgnoreOlder = time.Hour })
+	l := newLab(t, func(c *Config) { c.IgnoreOlder = func(string) time.Duration { return time.Hour } })
 	l.append("app.log", "old\n")
 	l.now = l.now.Add(2 * time.Hour)
 	if got := l.readAll(); got != "" {

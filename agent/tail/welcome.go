@@ -31,7 +31,7 @@ func (s *Set) welcome(c candidate, changes *Changes) {
 		return
 	case zipped && (exists(strings.TrimSuffix(c.path, gzSuffix)) || s.has(strings.TrimSuffix(c.path, gzSuffix))):
 		return // it is just being made: a later scan finds its plain form gone, and takes it for that
-	case s.cfg.IgnoreOlder > 0 && s.now().Sub(c.info.changed) > s.cfg.IgnoreOlder:
+	case s.tooOld(c):
 		return
 	case !zipped && s.mayBeCopy(c):
 		return // a later scan will tell
@@ -59,6 +59,15 @@ func (s *Set) welcome(c candidate, changes *Changes) {
 		s.skip(f)
 	}
 	changes.New = append(changes.New, Found{File: f, Before: before})
+}
+
+// tooOld tells whether a new file is to be left out because of its age.
+func (s *Set) tooOld(c candidate) bool {
+	if s.cfg.IgnoreOlder == nil {
+		return false
+	}
+	most := s.cfg.IgnoreOlder(c.path)
+	return most > 0 && s.now().Sub(c.info.changed) > most
 }
 
 // nameOf returns the live name that path is a rotated form of, if a file has or had it, or path itself.
