@@ -122,7 +122,8 @@ func FuzzDocker(f *testing.F) {
 		if !utf8.ValidString(text) {
 			return
 		}
-		written, err := json.Marshal(map[string]string{"log": text + "\n", "stream": "stderr", "time": "2026-11-23T03:38:23Z"})
+		fields := map[string]string{"log": text + "\n", "stream": "stderr", "time": "2026-11-23T03:38:23Z"}
+		written, err := json.Marshal(fields)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -61,7 +61,7 @@ func FuzzRotatedNames(f *testing.F) {
 			}
 		}
 		if order(0, 1) <= 0 && order(1, 2) <= 0 && order(0, 2) > 0 {
-			t.Errorf("%q is not behind %q and that not behind %q, but the first is behind the last", names[0], names[1], names[2])
+			t.Errorf("of %q none is behind the next, but the first is behind the last", names)
 		}
 	})
 }

@@ -155,7 +155,8 @@ func TestRandomRotations(t *testing.T) {
 			c.look()
 			c.now = c.now.Add(time.Minute)
 			c.look()
-			if diff := cmp.Diff(strings.SplitAfter(c.want.String(), "\n"), strings.SplitAfter(c.got.String(), "\n")); diff != "" {
+			want, got := strings.SplitAfter(c.want.String(), "\n"), strings.SplitAfter(c.got.String(), "\n")
+			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("%d bytes are lost; lines (-want +got):\n%.2000s", c.lost, diff)
 			}
 		})
