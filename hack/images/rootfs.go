@@ -50,8 +50,8 @@ func rootFiles(ctx context.Context, o options, program string) ([]file, error) {
 	}, nil
 }
 
-// authorities are Mozilla's roots, pinned by go.sum. Those that Mozilla trusts only for older certificates are left out:
-// a file of certificates can't express that limit.
+// authorities are Mozilla's roots, pinned by go.sum. Those that Mozilla trusts only for older certificates are left
+// out: a file of certificates can't express that limit.
 func authorities() []byte {
 	var text bytes.Buffer
 	for root := range bundle.Roots() {
