@@ -35,6 +35,13 @@ demo-real: ## The same on three real Kafka brokers and a real HDFS.
 build: ## Build every program into bin/.
 	CGO_ENABLED=0 go build -trimpath -o bin/ $(PROGRAMS:%=./cmd/%)
 
+# Tag of the images.
+VERSION ?= v0.1.0
+
+.PHONY: images
+images: ## Build the container images into bin/images, without Docker. VERSION=v0.2.0 sets their tag.
+	go -C hack/images run . -version $(VERSION)
+
 GENERATED := config/crd/*.yaml 'api/*/zz_generated*'
 
 .PHONY: generate
@@ -53,10 +60,11 @@ clean: ## Delete what was built. Servers of kafka-up and hdfs-up stay; see kafka
 ##@ Test
 
 .PHONY: test
-test: ## Run all tests with the race detector, on a real Kafka and a real HDFS. PKG=./sink/... narrows it.
+test: ## Run all tests with the race detector, on a real Kafka, HDFS and kube-apiserver. PKG=./sink/... narrows it.
 	go vet $(PKG)
-	LOGPIPE_TEST_REQUIRE_SERVERS=1 hack/with-servers.sh \
+	KUBEBUILDER_ASSETS=$$(hack/kube.sh assets) LOGPIPE_TEST_REQUIRE_SERVERS=1 hack/with-servers.sh \
 		go test -race -p $(TEST_PARALLEL) -timeout $(TEST_TIMEOUT) $(PKG)
+	go -C hack/images vet ./... && go -C hack/images test ./...
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need no servers.
@@ -72,12 +80,14 @@ fuzz: ## Run each fuzz target for FUZZTIME.
 .PHONY: lint
 lint: $(GOLANGCI) ## Run the linters, import rules included.
 	$(GOLANGCI) run
+	cd hack/images && $(GOLANGCI) run -c ../../.golangci.yml
 
 .PHONY: verify
 verify: generate lint ## Fail when generated files, module files, format or lint are not as they should be.
 	@stale=$$(git diff --name-only -- $(GENERATED); git ls-files --others --exclude-standard -- $(GENERATED)); \
 		test -z "$$stale" || { echo "make generate changed:" $$stale; exit 1; }
 	go mod tidy -diff
+	go -C hack/images mod tidy -diff
 	@test -z "$$(gofmt -l .)" || { echo "run make fmt:"; gofmt -l .; exit 1; }
 
 # Built in the cache, so that the linter's dependencies stay out of go.mod.

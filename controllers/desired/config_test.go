@@ -14,8 +14,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/yaml"
 
 	"github.com/logpipe/logpipe/agent"
@@ -27,7 +29,8 @@ var update = flag.Bool("update", false, "write the golden files")
 var (
 	agentOptions = AgentOptions{
 		StateDir: "/var/lib/logpipe", SecretsDir: "/etc/logpipe/secrets", Listen: ":8080",
-		PodFactsFile: "/etc/logpipe/pods.json",
+		PodFactsFile:  "/etc/logpipe/pods.json",
+		NodeFactsFile: "/etc/logpipe/nodes.json",
 		Node: agent.Node{
 			Name: "node-1", IP: "10.0.0.7", Labels: map[string]string{"topology.kubernetes.io/zone": "a"},
 		},
@@ -36,6 +39,54 @@ var (
 		SecretsDir: "/etc/logpipe/secrets", ConfigMapsDir: "/etc/logpipe/configmaps", Listen: ":8080",
 	}
 )
+
+var testOptions = Options{AgentImage: "agent:1", SinkImage: "sink:1", PullPolicy: corev1.PullIfNotPresent}
+
+// agents renders the objects of source.
+func agents(t *testing.T, source *v1alpha1.LogSource, topic *v1alpha1.Topic) *Agents {
+	t.Helper()
+	paths, _ := HostPaths(source, []string{"/"})
+	out, err := NewAgents(AgentsInput{Source: source, Topic: topic, HostPaths: paths, Options: testOptions})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// sinks renders the objects of s.
+func sinks(t *testing.T, s *v1alpha1.HDFSSink, topic *v1alpha1.Topic) *Sinks {
+	t.Helper()
+	topic = topic.DeepCopy()
+	topic.Status.Partitions = 12
+	out, err := NewSinks(SinksInput{Sink: s, Topic: topic, Options: testOptions})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// The objects, without the configuration and its hash, which are looked at by themselves.
+func agentObjects(t *testing.T, source *v1alpha1.LogSource, topic *v1alpha1.Topic) *Agents {
+	t.Helper()
+	out := agents(t, source, topic)
+	out.ConfigHash, out.ConfigMap = "", nil
+	delete(out.DaemonSet.Spec.Template.Annotations, ConfigHashAnnotation)
+	return out
+}
+
+func sinkObjects(t *testing.T, s *v1alpha1.HDFSSink, topic *v1alpha1.Topic) *Sinks {
+	t.Helper()
+	out := sinks(t, s, topic)
+	out.ConfigHash, out.ConfigMap = "", nil
+	delete(out.Deployment.Spec.Template.Annotations, ConfigHashAnnotation)
+	return out
+}
+
+// decided are the fields that the controllers decide by, and that nothing is rendered from.
+var decided = map[string]bool{
+	"topicRef.name":   true, // which chooses the Topic given here
+	"managementState": true, "adoptionPolicy": true, "driftPolicy": true, "deletionPolicy": true, "deletionTimeout": true,
+}
 
 func renderSource(source *v1alpha1.LogSource, topic *v1alpha1.Topic) any {
 	return AgentConfig(source, topic, agentOptions)
@@ -54,6 +105,19 @@ func TestGolden(t *testing.T) {
 		"topic.json":  renderTopic(topic),
 		"source.json": renderSource(read(t, "source.yaml", &v1alpha1.LogSource{}), topic),
 		"sink.json":   renderSink(read(t, "sink.yaml", &v1alpha1.HDFSSink{}), topic),
+	}
+	objects := map[string]any{
+		"agents.yaml": agents(t, read(t, "source.yaml", &v1alpha1.LogSource{}), topic),
+		"sinks.yaml":  sinks(t, read(t, "sink.yaml", &v1alpha1.HDFSSink{}), topic),
+	}
+	for name, got := range objects {
+		t.Run(name, func(t *testing.T) {
+			data, err := yaml.Marshal(got)
+			if err != nil {
+				t.Fatal(err)
+			}
+			compare(t, name, data)
+		})
 	}
 	for name, got := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -86,15 +150,16 @@ func TestEveryFieldCounts(t *testing.T) {
 			render: func(t *testing.T, change string) any {
 				source := &v1alpha1.LogSource{ObjectMeta: meta}
 				merge(t, change, &source.Spec)
-				return renderSource(source, topic)
+				return map[string]any{"config": renderSource(source, topic), "objects": agentObjects(t, source, topic)}
 			},
 		},
 		"sink_fields.txt": {
 			spec: reflect.TypeFor[v1alpha1.HDFSSinkSpec](), changes: sinkChanges,
 			render: func(t *testing.T, change string) any {
 				sink := &v1alpha1.HDFSSink{ObjectMeta: meta}
+				sink.Spec.MaxReplicas = 100
 				merge(t, change, &sink.Spec)
-				return renderSink(sink, topic)
+				return map[string]any{"config": renderSink(sink, topic), "objects": sinkObjects(t, sink, topic)}
 			},
 		},
 		"topic_fields.txt": {
@@ -118,7 +183,7 @@ func TestEveryFieldCounts(t *testing.T) {
 			for _, path := range paths {
 				after := flatten(t, tc.render(t, tc.changes[path]))
 				differences := difference(before, after)
-				if len(differences) == 0 && path != "topicRef.name" { // which chooses the Topic given here
+				if len(differences) == 0 && !decided[path] {
 					t.Errorf("%s changes nothing", path)
 				}
 				fmt.Fprintf(&report, "%s\n", path)
@@ -141,13 +206,20 @@ var kafkaChanges = map[string]string{
 }
 
 var topicChanges = withKafka(map[string]string{
+	"managementState":   `{"managementState":"Unmanaged"}`,
+	"adoptionPolicy":    `{"adoptionPolicy":"MustNotExist"}`,
+	"driftPolicy":       `{"driftPolicy":"Report"}`,
+	"deletionPolicy":    `{"deletionPolicy":"Delete"}`,
+	"deletionTimeout":   `{"deletionTimeout":"1m"}`,
 	"topicName":         `{"topicName":"other"}`,
 	"partitions":        `{"partitions":7}`,
 	"replicationFactor": `{"replicationFactor":2}`,
 	"config":            `{"config":{"retention.ms":"1000"}}`,
 })
 
-var sourceChanges = withKafka(map[string]string{
+var sourceChanges = withTemplate(map[string]string{
+	"managementState":                            `{"managementState":"Unmanaged"}`,
+	"updateStrategy.maxUnavailable":              `{"updateStrategy":{"maxUnavailable":3}}`,
 	"topicRef.name":                              `{"topicRef":{"name":"other"}}`,
 	"inputs[].files.include":                     `{"inputs":[{"files":{"include":["/a"]}}]}`,
 	"inputs[].files.exclude":                     `{"inputs":[{"files":{"exclude":["/b"]}}]}`,
@@ -199,7 +271,10 @@ var sourceChanges = withKafka(map[string]string{
 	"rateLimit.per":                              `{"rateLimit":{"per":"File"}}`,
 })
 
-var sinkChanges = withKafka(map[string]string{
+var sinkChanges = withTemplate(map[string]string{
+	"managementState":        `{"managementState":"Unmanaged"}`,
+	"replicas":               `{"replicas":3}`,
+	"maxReplicas":            `{"maxReplicas":2}`,
 	"topicRef.name":          `{"topicRef":{"name":"other"}}`,
 	"consumerGroup":          `{"consumerGroup":"g"}`,
 	"initialOffset":          `{"initialOffset":"Latest"}`,
@@ -223,6 +298,31 @@ var sinkChanges = withKafka(map[string]string{
 	"fetch.maxBytes":         `{"fetch":{"maxBytes":"8Ki"}}`,
 	"timeouts.call":          `{"timeouts":{"call":"3s"}}`,
 })
+
+var templateChanges = map[string]string{
+	"template.metadata.labels":                    `{"template":{"metadata":{"labels":{"team":"a"}}}}`,
+	"template.metadata.annotations":               `{"template":{"metadata":{"annotations":{"note":"a"}}}}`,
+	"template.image":                              `{"template":{"image":"mine:2"}}`,
+	"template.imagePullPolicy":                    `{"template":{"imagePullPolicy":"Always"}}`,
+	"template.imagePullSecrets[].name":            `{"template":{"imagePullSecrets":[{"name":"registry"}]}}`,
+	"template.resources":                          `{"template":{"resources":{"limits":{"cpu":"2"}}}}`,
+	"template.nodeSelector":                       `{"template":{"nodeSelector":{"disk":"ssd"}}}`,
+	"template.tolerations":                        `{"template":{"tolerations":[{"key":"a","operator":"Exists"}]}}`,
+	"template.affinity":                           `{"template":{"affinity":{"podAffinity":{"preferredDuringSchedulingIgnoredDuringExecution":[{"weight":7}]}}}}`,
+	"template.topologySpreadConstraints":          `{"template":{"topologySpreadConstraints":[{"topologyKey":"zone"}]}}`,
+	"template.priorityClassName":                  `{"template":{"priorityClassName":"high"}}`,
+	"template.serviceAccountName":                 `{"template":{"serviceAccountName":"mine"}}`,
+	"template.securityContext.runAsUser":          `{"template":{"securityContext":{"runAsUser":0}}}`,
+	"template.securityContext.runAsGroup":         `{"template":{"securityContext":{"runAsGroup":7}}}`,
+	"template.securityContext.supplementalGroups": `{"template":{"securityContext":{"supplementalGroups":[4]}}}`,
+	"template.securityContext.seLinuxOptions":     `{"template":{"securityContext":{"seLinuxOptions":{"type":"a"}}}}`,
+	"template.terminationGracePeriodSeconds":      `{"template":{"terminationGracePeriodSeconds":90}}`,
+}
+
+func withTemplate(changes map[string]string) map[string]string {
+	maps.Copy(changes, templateChanges)
+	return withKafka(changes)
+}
 
 func withKafka(changes map[string]string) map[string]string {
 	maps.Copy(changes, kafkaChanges)
@@ -274,10 +374,12 @@ func leaves(spec reflect.Type) []string {
 		for typ.Kind() == reflect.Pointer {
 			typ = typ.Elem()
 		}
-		if typ.Kind() == reflect.Slice && typ.Elem().Kind() == reflect.Struct {
+		ours := func() bool { return strings.HasPrefix(typ.Elem().PkgPath(), "github.com/logpipe/") }
+		if typ.Kind() == reflect.Slice && typ.Elem().Kind() == reflect.Struct && ours() {
 			typ, path = typ.Elem(), path+"[]"
 		}
-		scalar := typ == reflect.TypeFor[resource.Quantity]() || typ == reflect.TypeFor[metav1.Duration]()
+		scalar := typ == reflect.TypeFor[resource.Quantity]() || typ == reflect.TypeFor[metav1.Duration]() ||
+			typ == reflect.TypeFor[intstr.IntOrString]() || strings.HasPrefix(typ.PkgPath(), "k8s.io/api/")
 		if typ.Kind() != reflect.Struct || scalar || typ.NumField() == 0 {
 			out = append(out, path)
 			return
