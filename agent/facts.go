@@ -16,8 +16,8 @@ import (
 // kubelet takes up to about 90 s to bring a changed ConfigMap into a pod.
 const factsPatience = 2 * time.Minute
 
-// facts are the labels of nodes by name, or of pods by UID. The manager writes them into a file, because an agent may not
-// ask the API server; without a file nothing is known and nothing is waited for.
+// facts are the labels of nodes by name, or of pods by UID. The manager writes them into a file, because an agent may
+// not ask the API server; without a file nothing is known and nothing is waited for.
 type facts struct {
 	file     string
 	modified time.Time

@@ -114,7 +114,8 @@ func (r *HDFSSinkReconciler) gather(ctx context.Context, sink *v1alpha1.HDFSSink
 	return err
 }
 
-// rival returns who else reads the topic in the same consumer group: each would get a part of it. The older one keeps it.
+// rival returns who else reads the topic in the same consumer group: each would get a part of it. The older one keeps
+// it.
 func (r *HDFSSinkReconciler) rival(
 	ctx context.Context, sink *v1alpha1.HDFSSink, topic *v1alpha1.Topic,
 ) (*verdict, error) {

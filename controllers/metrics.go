@@ -73,7 +73,8 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	var topics v1alpha1.TopicList
 	var sources v1alpha1.LogSourceList
 	var sinks v1alpha1.HDFSSinkList
-	if err := errors.Join(c.reader.List(ctx, &topics), c.reader.List(ctx, &sources), c.reader.List(ctx, &sinks)); err != nil {
+	err := errors.Join(c.reader.List(ctx, &topics), c.reader.List(ctx, &sources), c.reader.List(ctx, &sinks))
+	if err != nil {
 		out <- prometheus.NewInvalidMetric(readyDesc, err)
 		return
 	}

@@ -58,12 +58,17 @@ func TestPipe(t *testing.T) {
 		return x.Status.UsedBy == v1alpha1.TopicUse{Sources: 1, Sinks: 1}
 	})
 
-	w.quietly("an unchanged world", func() {
-		for range 3 { // the sync interval is a second
+	syncs := func(n float64) func() { // the sync interval is a second
+		return func() {
 			before := reconciles(t, "topic")
-			w.await("a reconcile of the topic", func() bool { return reconciles(t, "topic") > before+1 })
+			w.await("reconciles of the topic", func() bool { return reconciles(t, "topic") > before+n })
 		}
-	})
+	}
+	for w.writesDuring(syncs(2)) > 0 { // what came last is still being answered
+	}
+	if got := w.writesDuring(syncs(4)); got > 0 {
+		t.Errorf("%d writes in an unchanged world", got)
+	}
 
 	edit(w, topic, func() { topic.Spec.Partitions = 12 })
 	deployment = w.deployment(12)

@@ -59,8 +59,8 @@ func bounded(message string) string {
 	return strings.ToValidUTF8(message, "?")
 }
 
-// ownPort is our side of a connection in an error of the network: another one each time, and every change of a message is
-// a write.
+// ownPort is our side of a connection in an error of the network: another one each time, and every change of a message
+// is a write.
 var ownPort = regexp.MustCompile(`\b(read|write) (tcp|udp) \S+->`)
 
 // stable takes out of an error's text what differs each time.

@@ -89,7 +89,8 @@ func topicChange(topic *v1alpha1.Topic, found kafka.TopicStatus, exists bool) ch
 func (s *topicScope) take(topic *v1alpha1.Topic, found kafka.TopicStatus, exists bool) {
 	name, spec := topic.NameInKafka(), &topic.Spec
 	if !exists {
-		s.unsynced = &verdict{v1alpha1.ReasonTopicNotFound, fmt.Sprintf("topic %s is not in Kafka, and is not created now", name)}
+		s.unsynced = &verdict{v1alpha1.ReasonTopicNotFound,
+			fmt.Sprintf("topic %s is not in Kafka, and is not created now", name)}
 		return
 	}
 	s.found = &found

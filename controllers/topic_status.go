@@ -66,9 +66,10 @@ func recreated(status *v1alpha1.TopicStatus) *verdict {
 	if status.PreviousTopicID == "" {
 		return nil
 	}
-	return &verdict{v1alpha1.ReasonRecreated, fmt.Sprintf("topic %s was deleted and made again in Kafka (id %s, before %s): "+
-		"records that were not in HDFS then are lost; agents go on with a new producer id; HDFSSinks stop: make one of "+
-		"another name for the new topic, or move what is below _logpipe in its root away", status.TopicName, status.TopicID, status.PreviousTopicID)}
+	return &verdict{v1alpha1.ReasonRecreated, fmt.Sprintf("topic %s was deleted and made again in Kafka (id %s, before "+
+		"%s): records that were not in HDFS then are lost; agents go on with a new producer id; HDFSSinks stop: make one of "+
+		"another name for the new topic, or move what is below _logpipe in its root away",
+		status.TopicName, status.TopicID, status.PreviousTopicID)}
 }
 
 func health(status *v1alpha1.TopicStatus) *verdict {

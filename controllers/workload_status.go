@@ -20,8 +20,8 @@ func podSecurity(namespace *corev1.Namespace) *verdict {
 	if level != "baseline" && level != "restricted" {
 		return nil
 	}
-	return &verdict{v1alpha1.ReasonPodSecurity, fmt.Sprintf("namespace %s enforces the Pod Security level %s, which forbids "+
-		"pods to read directories of the node: label it %s=privileged, or move the LogSource to a namespace that is",
+	return &verdict{v1alpha1.ReasonPodSecurity, fmt.Sprintf("namespace %s enforces the Pod Security level %s, which "+
+		"forbids pods to read directories of the node: label it %s=privileged, or move the LogSource to a namespace that is",
 		namespace.Name, level, podSecurityLabel)}
 }
 

@@ -1,7 +1,7 @@
 // The agent reads log files and writes their lines, exactly once and in order per partition, into one Kafka topic.
 //
-// Input: the JSON file named by --config, an agent.Config. Unknown fields are refused. --node and --node-ip describe the
-// machine where the configuration does not.
+// Input: the JSON file named by --config, an agent.Config. Unknown fields are refused. --node and --node-ip describe
+// the machine where the configuration does not.
 //
 // Endpoints, if the configuration's listen is set: /metrics for Prometheus; /healthz; /readyz, 503 with the reason
 // while lines do not reach Kafka.

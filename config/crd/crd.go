@@ -5,5 +5,5 @@ import "embed"
 
 // Files are the CustomResourceDefinitions, one YAML file each.
 //
-//go:embed *.yaml
+//go:embed logpipe.dev_*.yaml
 var Files embed.FS

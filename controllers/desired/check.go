@@ -57,8 +57,8 @@ func CheckSinkPod(s *v1alpha1.HDFSSink) []Problem {
 	if !strings.HasPrefix(s.Spec.HDFS.URL, "file:") {
 		return nil
 	}
-	return []Problem{{"spec.hdfs.url", fmt.Sprintf("Invalid value: %q: the disk of a pod goes with it: use hdfs://; file:// is "+
-		"for logpipe run", s.Spec.HDFS.URL)}}
+	return []Problem{{"spec.hdfs.url", fmt.Sprintf("Invalid value: %q: the disk of a pod goes with it: use hdfs://; "+
+		"file:// is for logpipe run", s.Spec.HDFS.URL)}}
 }
 
 // own leaves out what is wrong with the Kafka of the Topic: that is shown there.

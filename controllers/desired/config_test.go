@@ -299,6 +299,8 @@ var sinkChanges = withTemplate(map[string]string{
 	"timeouts.call":          `{"timeouts":{"call":"3s"}}`,
 })
 
+const preferred = `{"preferredDuringSchedulingIgnoredDuringExecution":[{"weight":7}]}`
+
 var templateChanges = map[string]string{
 	"template.metadata.labels":                    `{"template":{"metadata":{"labels":{"team":"a"}}}}`,
 	"template.metadata.annotations":               `{"template":{"metadata":{"annotations":{"note":"a"}}}}`,
@@ -308,7 +310,7 @@ var templateChanges = map[string]string{
 	"template.resources":                          `{"template":{"resources":{"limits":{"cpu":"2"}}}}`,
 	"template.nodeSelector":                       `{"template":{"nodeSelector":{"disk":"ssd"}}}`,
 	"template.tolerations":                        `{"template":{"tolerations":[{"key":"a","operator":"Exists"}]}}`,
-	"template.affinity":                           `{"template":{"affinity":{"podAffinity":{"preferredDuringSchedulingIgnoredDuringExecution":[{"weight":7}]}}}}`,
+	"template.affinity":                           `{"template":{"affinity":{"podAffinity":` + preferred + `}}}`,
 	"template.topologySpreadConstraints":          `{"template":{"topologySpreadConstraints":[{"topologyKey":"zone"}]}}`,
 	"template.priorityClassName":                  `{"template":{"priorityClassName":"high"}}`,
 	"template.serviceAccountName":                 `{"template":{"serviceAccountName":"mine"}}`,

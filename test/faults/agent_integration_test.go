@@ -53,7 +53,8 @@ var agentSteps = map[failpoint.Name]agentStep{
 	failpoint.SettingsAppended: {before: failpoint.BatchSent},
 }
 
-// TestAgentDiesAtEveryStep kills the agent at each of its steps while logs are written, rotated, compressed and deleted.
+// TestAgentDiesAtEveryStep kills the agent at each of its steps while logs are written, rotated, compressed and
+// deleted.
 func TestAgentDiesAtEveryStep(t *testing.T) {
 	brokers := servers.Kafka(t, 1).Bootstrap
 	for _, name := range failpoint.Of("agent") {

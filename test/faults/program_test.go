@@ -116,7 +116,8 @@ func (p *program) start(order string) *life {
 	dir, err := programs()
 	p.check(err)
 	p.lives++
-	l := &life{program: p, log: filepath.Join(p.dir, fmt.Sprintf("%s-%d.log", p.name, p.lives)), ended: make(chan struct{})}
+	log := filepath.Join(p.dir, fmt.Sprintf("%s-%d.log", p.name, p.lives))
+	l := &life{program: p, log: log, ended: make(chan struct{})}
 	out, err := os.Create(l.log)
 	p.check(err)
 	l.process = exec.Command(filepath.Join(dir, p.name), "--config", p.config, "-v", "1")
