@@ -42,12 +42,16 @@ VERSION ?= v0.1.0
 images: ## Build the container images into bin/images, without Docker. VERSION=v0.2.0 sets their tag.
 	go -C hack/images run . -version $(VERSION)
 
-GENERATED := config/crd/*.yaml 'api/*/zz_generated*'
+GENERATED := config charts 'api/*/zz_generated*'
 
 .PHONY: generate
 generate: ## Generate the deep copies and the CRDs from the API types.
 	go tool controller-gen object:headerFile=hack/boilerplate.go.txt paths=./api/...
 	go tool controller-gen crd paths=./api/... output:crd:dir=config/crd
+
+.PHONY: manifests
+manifests: generate ## Make the chart's CRDs of config/crd, and config/ for kustomize of the chart.
+	hack/manifests.sh
 
 .PHONY: fmt
 fmt: ## Format the code.
@@ -62,9 +66,14 @@ clean: ## Delete what was built. Servers of kafka-up and hdfs-up stay; see kafka
 .PHONY: test
 test: ## Run all tests with the race detector, on a real Kafka, HDFS and kube-apiserver. PKG=./sink/... narrows it.
 	go vet $(PKG)
-	KUBEBUILDER_ASSETS=$$(hack/kube.sh assets) LOGPIPE_TEST_REQUIRE_SERVERS=1 hack/with-servers.sh \
+	export KUBEBUILDER_ASSETS=$$(hack/kube.sh assets) HELM=$$(hack/kube.sh tool helm); \
+		LOGPIPE_TEST_REQUIRE_SERVERS=1 hack/with-servers.sh \
 		go test -race -p $(TEST_PARALLEL) -timeout $(TEST_TIMEOUT) $(PKG)
 	go -C hack/images vet ./... && go -C hack/images test ./...
+
+.PHONY: e2e
+e2e: ## Test the operator on a kind cluster, with real Kafka and HDFS beside it. KEEP=1 leaves the cluster.
+	hack/e2e.sh
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need no servers.
@@ -83,7 +92,7 @@ lint: $(GOLANGCI) ## Run the linters, import rules included.
 	cd hack/images && $(GOLANGCI) run -c ../../.golangci.yml
 
 .PHONY: verify
-verify: generate lint ## Fail when generated files, module files, format or lint are not as they should be.
+verify: manifests lint ## Fail when generated files, module files, format or lint are not as they should be.
 	@stale=$$(git diff --name-only -- $(GENERATED); git ls-files --others --exclude-standard -- $(GENERATED)); \
 		test -z "$$stale" || { echo "make generate changed:" $$stale; exit 1; }
 	go mod tidy -diff
@@ -96,6 +105,16 @@ $(GOLANGCI):
 	partial=$$(mktemp -d $(TOOLS)/partial-XXXX) && \
 		GOBIN=$$partial go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION) && \
 		mv $$partial/golangci-lint $@ && rmdir $$partial
+
+##@ Cluster
+
+.PHONY: cluster
+cluster: ## Bring up a kind cluster with the operator in it; needs docker, or as root hack/kube.sh install.
+	hack/cluster.sh up
+
+.PHONY: cluster-down
+cluster-down: ## Remove it.
+	hack/cluster.sh down
 
 ##@ Servers
 

@@ -45,8 +45,8 @@ func CacheOptions(namespaces []string) cache.Options {
 	return options
 }
 
-// slim drops what is never looked at: the content of ConfigMaps of others, and everything but name and labels of what is
-// watched by its metadata.
+// slim drops what is never looked at: the content of ConfigMaps of others, and everything but name and labels of
+// what is watched by its metadata.
 func slim(object any) (any, error) {
 	switch o := object.(type) {
 	case *metav1.PartialObjectMetadata:

@@ -140,8 +140,8 @@ func (r *LogSourceReconciler) existing(ctx context.Context, source *v1alpha1.Log
 	return found, err
 }
 
-// forbidden looks at the namespace when there are fewer pods than there should be: the reason is most often that it does
-// not let pods see directories of the node.
+// forbidden looks at the namespace when there are fewer pods than there should be: the reason is most often that it
+// does not let pods see directories of the node.
 func (r *LogSourceReconciler) forbidden(
 	ctx context.Context, source *v1alpha1.LogSource, set *appsv1.DaemonSet,
 ) (*verdict, error) {

@@ -28,8 +28,9 @@ func topicYAML(bootstrap, name string, more ...string) string {
 }
 
 const (
-	sourceYAML = "metadata: {name: s}\nspec:\n  topicRef: {name: t}\n  inputs: [{files: {include: [/var/log/app/*.log]}}]\n"
-	sinkYAML   = "metadata: {name: k}\nspec:\n  topicRef: {name: t}\n  hdfs: {url: 'hdfs://namenode:8020/logs'}\n" +
+	sourceYAML = "metadata: {name: s}\nspec:\n  topicRef: {name: t}\n" +
+		"  inputs: [{files: {include: [/var/log/app/*.log]}}]\n"
+	sinkYAML = "metadata: {name: k}\nspec:\n  topicRef: {name: t}\n  hdfs: {url: 'hdfs://namenode:8020/logs'}\n" +
 		"  maxReplicas: 12\n"
 )
 
@@ -64,8 +65,7 @@ func TestPipe(t *testing.T) {
 			w.await("reconciles of the topic", func() bool { return reconciles(t, "topic") > before+n })
 		}
 	}
-	for w.writesDuring(syncs(2)) > 0 { // what came last is still being answered
-	}
+	w.await("a world that has settled", func() bool { return w.writesDuring(syncs(2)) == 0 })
 	if got := w.writesDuring(syncs(4)); got > 0 {
 		t.Errorf("%d writes in an unchanged world", got)
 	}
@@ -128,17 +128,17 @@ func TestRestartOfUserIsKept(t *testing.T) {
 // TestBadStates shows what each problem looks like, and that what runs goes on meanwhile.
 func TestBadStates(t *testing.T) {
 	tests := map[string]struct {
-		topic, source string
-		reason        string
-		message       []string
+		source  string
+		reason  string
+		message []string
 	}{
 		"a path outside the allowed roots": {
 			source: "metadata: {name: s}\nspec:\n  topicRef: {name: t}\n  inputs: [{files: {include: [/etc/*]}}]\n",
 			reason: v1alpha1.ReasonPathNotAllowed, message: []string{"spec.inputs[0].files.include[0]", "/var/log"},
 		},
 		"a Secret is missing": {
-			topic:  "  deletionPolicy: Retain\n", // see below
-			source: sourceYAML + "  kafka: {bootstrapServers: ['k:1'], sasl: {mechanism: ScramSha512, secretRef: {name: user}}}\n",
+			source: sourceYAML + "  kafka: {bootstrapServers: ['k:1'], " +
+				"sasl: {mechanism: ScramSha512, secretRef: {name: user}}}\n",
 			reason: v1alpha1.ReasonSecretNotFound, message: []string{`Secret "user"`, "create it"},
 		},
 		"a partition that is not there": {
@@ -150,7 +150,7 @@ func TestBadStates(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.start()
-			create[v1alpha1.Topic](w, topicYAML("127.0.0.1:1", "any", tc.topic))
+			create[v1alpha1.Topic](w, topicYAML("127.0.0.1:1", "any"))
 			source := create[v1alpha1.LogSource](w, tc.source)
 			got := ready(w, source, no, tc.reason)
 			for _, part := range tc.message {
@@ -211,8 +211,9 @@ func TestNodeLabelsReachAgents(t *testing.T) {
 	w.check(w.Create(w.Context(), node))
 	defer func() { w.check(client.IgnoreNotFound(w.Delete(t.Context(), node))) }()
 	facts := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "s-facts"}}
+	want := fmt.Sprintf(`"%s":{"%s":"zone-a"}`, node.Name, corev1.LabelTopologyZone)
 	until(w, facts, "the node's zone", func(c *corev1.ConfigMap) bool {
-		return strings.Contains(c.Data["nodes.json"], fmt.Sprintf(`"%s":{"%s":"zone-a"}`, node.Name, corev1.LabelTopologyZone))
+		return strings.Contains(c.Data["nodes.json"], want)
 	})
 	if got := w.daemonSet(); got.Generation != set.Generation {
 		t.Error("agents roll because of a node")

@@ -22,7 +22,9 @@ const topicFinalizer = "logpipe.dev/delete-topic"
 
 // finalize puts the finalizer on and, when the Topic is being deleted, does what it is for. gone tells that there is
 // nothing more to do.
-func (r *TopicReconciler) finalize(ctx context.Context, topic *v1alpha1.Topic, scope *topicScope) (gone bool, err error) {
+func (r *TopicReconciler) finalize(
+	ctx context.Context, topic *v1alpha1.Topic, scope *topicScope,
+) (gone bool, err error) {
 	wanted := topic.Spec.DeletionPolicy == v1alpha1.DeletionDelete && scope.suspended == nil
 	deleting := !topic.DeletionTimestamp.IsZero()
 	if deleting && wanted && controllerutil.ContainsFinalizer(topic, topicFinalizer) {
@@ -84,8 +86,8 @@ func (r *TopicReconciler) delete(ctx context.Context, topic *v1alpha1.Topic, sco
 		r.warn(topic, "TopicRetained", "topic %s stays in Kafka: %s", topic.NameInKafka(), failed.message)
 		return nil, nil
 	}
-	return &verdict{v1alpha1.ReasonDeleting, fmt.Sprintf("the topic in Kafka can't be deleted yet; it stays there if that "+
-		"lasts longer than spec.deletionTimeout (%s), or with spec.deletionPolicy: Retain: %s",
+	return &verdict{v1alpha1.ReasonDeleting, fmt.Sprintf("the topic in Kafka can't be deleted yet; it stays there if "+
+		"that lasts longer than spec.deletionTimeout (%s), or with spec.deletionPolicy: Retain: %s",
 		topic.Spec.DeletionTimeout.Duration, failed.message)}, nil
 }
 

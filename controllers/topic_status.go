@@ -75,8 +75,8 @@ func recreated(status *v1alpha1.TopicStatus) *verdict {
 func health(status *v1alpha1.TopicStatus) *verdict {
 	switch {
 	case status.OfflinePartitions > 0:
-		return &verdict{v1alpha1.ReasonOffline, fmt.Sprintf("%d of %d partitions have no leader: see to the brokers that hold "+
-			"their replicas", status.OfflinePartitions, status.Partitions)}
+		return &verdict{v1alpha1.ReasonOffline, fmt.Sprintf("%d of %d partitions have no leader: see to the brokers that "+
+			"hold their replicas", status.OfflinePartitions, status.Partitions)}
 	case status.UnderReplicatedPartitions > 0:
 		return &verdict{v1alpha1.ReasonUnderReplicated, fmt.Sprintf("%d of %d partitions have replicas that are not in "+
 			"sync: a broker is away or behind", status.UnderReplicatedPartitions, status.Partitions)}

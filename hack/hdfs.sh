@@ -11,19 +11,21 @@
 #
 # LOGPIPE_HDFS_DIR       data, configuration, logs and process ids; default .run/hdfs in the repository
 # LOGPIPE_HDFS_PORT      the NameNode's RPC port, default 19800, and 35 more after it; 0 picks free ones. Kept in the directory
+# LOGPIPE_HDFS_HOST      address that clients use, default 127.0.0.1; pods need another one
 # LOGPIPE_HDFS_HEAP      MiB per process, default 192
 # LOGPIPE_SERVERS_CACHE  downloaded jars; default ~/.cache/logpipe/servers
 set -euo pipefail
 
 HERE=$(cd "$(dirname "$0")" && pwd)
+HOST=${LOGPIPE_HDFS_HOST:-127.0.0.1}
 DIR=$(realpath -m "${LOGPIPE_HDFS_DIR:-$HERE/../.run/hdfs}")
 CONF=$DIR/conf
 # shellcheck source-path=SCRIPTDIR source=servers/daemon.sh
 source "$HERE/servers/daemon.sh"
 
-rpc_address() { echo "127.0.0.1:$BASE"; }
+rpc_address() { echo "$HOST:$BASE"; }
 http_port() { echo $((BASE + 1)); }
-datanode_address() { echo "127.0.0.1:$((BASE + 10 * $2 + $1))"; } # ID PORT-KIND: 1 data, 2 IPC, 3 HTTP
+datanode_address() { echo "$HOST:$((BASE + 10 * $2 + $1))"; } # ID PORT-KIND: 1 data, 2 IPC, 3 HTTP
 
 # xml writes a Hadoop configuration file from lines of "name value"; # starts a comment.
 xml() { # FILE

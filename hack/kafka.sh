@@ -10,11 +10,13 @@
 #
 # LOGPIPE_KAFKA_DIR      data, logs and process ids; default .run/kafka in the repository
 # LOGPIPE_KAFKA_PORT     brokers listen on the ports after it, default 19090; 0 picks free ones. Kept in the directory
+# LOGPIPE_KAFKA_HOST     address that clients use, default 127.0.0.1; pods need another one
 # LOGPIPE_KAFKA_HEAP     MiB per broker, default 256
 # LOGPIPE_SERVERS_CACHE  downloaded jars; default ~/.cache/logpipe/servers
 set -euo pipefail
 
 HERE=$(cd "$(dirname "$0")" && pwd)
+HOST=${LOGPIPE_KAFKA_HOST:-127.0.0.1}
 DIR=$(realpath -m "${LOGPIPE_KAFKA_DIR:-$HERE/../.run/kafka}")
 # shellcheck source-path=SCRIPTDIR source=servers/daemon.sh
 source "$HERE/servers/daemon.sh"
@@ -29,7 +31,7 @@ join() {
   local IFS=,
   printf '%s\n' "${all[*]}"
 }
-client_address() { echo "127.0.0.1:$(client_port "$1")"; }
+client_address() { echo "$HOST:$(client_port "$1")"; }
 voter() { echo "$1@127.0.0.1:$(controller_port "$1")"; }
 
 write_config() { # ID

@@ -159,6 +159,11 @@ up() { # [WORKERS]
     "$kind" create cluster --name "$CLUSTER" --image "$image" --config "$config" --wait 180s >&2
   fi
   "$kind" export kubeconfig --name "$CLUSTER" >/dev/null 2>&1
+  # The API server of a cluster whose containers were started again knows its users after a moment.
+  for i in $(seq 100); do
+    kubectl get nodes >/dev/null 2>&1 && break
+    sleep .5
+  done
   kubectl wait --for=condition=Ready nodes --all --timeout=180s >&2
   kubectl -n kube-system rollout status deployment/coredns --timeout=180s >&2
   i=0
@@ -182,9 +187,15 @@ load() {
   for archive in "$@"; do "$(tool kind)" load image-archive --name "$CLUSTER" "$archive" >&2; done
 }
 
+# An address of this machine that is in no network of docker: docker hides the sender of what comes from those, even on
+# the way from this machine to itself, and a DataNode registers with the address that the NameNode sees.
+HOST_ADDRESS=10.203.0.1
+
 host_address() {
-  docker_ours
-  docker network inspect kind -f '{{range .IPAM.Config}}{{println .Gateway}}{{end}}' | grep -F . | head -1
+  if ! ip -4 addr show dev lo | grep -qF "$HOST_ADDRESS/"; then
+    ip addr add "$HOST_ADDRESS/32" dev lo || die "pods reach this machine at an address of lo, which only root can add"
+  fi
+  echo "$HOST_ADDRESS"
 }
 
 down() {
@@ -194,6 +205,7 @@ down() {
     docker network rm kind >/dev/null 2>&1 || true
   fi
   docker_down
+  ip addr del "$HOST_ADDRESS/32" dev lo 2>/dev/null || true
   rm -f "$KUBE/run/kubeconfig"
 }
 

@@ -11,8 +11,8 @@ import (
 	"github.com/logpipe/logpipe/api/v1alpha1"
 )
 
-// HostPaths are the directories of a node that the agents of source read: of each input the part of its path that has no
-// wildcard. What is not below one of the allowed roots is a Problem.
+// HostPaths are the directories of a node that the agents of source read: of each input the part of its path that has
+// no wildcard. What is not below one of the allowed roots is a Problem.
 func HostPaths(source *v1alpha1.LogSource, roots []string) ([]string, []Problem) {
 	var dirs []string
 	var problems []Problem

@@ -83,8 +83,8 @@ func NewSinks(in SinksInput) (*Sinks, error) {
 	return out, err
 }
 
-// SinkReplicas is how many sinks a topic of that many partitions gets: as many as are wanted, never more than partitions
-// or maxReplicas, and so many fewer that no sink has more partitions than another would be spared by one more sink.
+// SinkReplicas is how many sinks a topic of that many partitions gets: as many as are wanted, at most one per partition
+// and maxReplicas, less those without which the sink with the most partitions has no more of them.
 func SinkReplicas(spec *v1alpha1.HDFSSinkSpec, partitions int32) int32 {
 	n := min(partitions, spec.MaxReplicas)
 	if spec.Replicas != nil {

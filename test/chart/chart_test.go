@@ -3,6 +3,7 @@ package chart_test
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"io"
 	"maps"
@@ -73,7 +74,7 @@ func objects(t *testing.T, text string) []unstructured.Unstructured {
 	for {
 		var object unstructured.Unstructured
 		err := decoder.Decode(&object.Object)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return out
 		}
 		if err != nil {
@@ -90,7 +91,7 @@ func TestGolden(t *testing.T) {
 	for name, values := range valueSets {
 		t.Run(name, func(t *testing.T) {
 			var kept []string
-			for _, document := range strings.Split(render(t, values), "\n---\n") {
+			for document := range strings.SplitSeq(render(t, values), "\n---\n") {
 				if !strings.Contains(document, "kind: CustomResourceDefinition") {
 					kept = append(kept, document)
 				}
