@@ -75,6 +75,12 @@ test: ## Run all tests with the race detector, on a real Kafka, HDFS and kube-ap
 e2e: ## Test the operator on a kind cluster, with real Kafka and HDFS beside it. KEEP=1 leaves the cluster.
 	hack/e2e.sh
 
+.PHONY: scale
+scale: ## Measure the manager with 500 nodes and 50 of each resource, on kwok; see docs/operator.md. NODES=100 PIPES=10.
+	KUBEBUILDER_ASSETS=$$(hack/kube.sh assets) KWOK=$$(hack/kube.sh tool kwok) \
+		LOGPIPE_SCALE_NODES=$(or $(NODES),500) LOGPIPE_SCALE_PIPES=$(or $(PIPES),50) \
+		go test -count=1 -timeout 2h -v ./test/scale
+
 .PHONY: test-unit
 test-unit: ## Run the tests that need no servers.
 	go test -short ./...

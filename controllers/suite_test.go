@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -74,7 +75,9 @@ type world struct {
 	namespace string
 	// writes counts what the managers wrote.
 	writes atomic.Int64
-	stop   func()
+	// limit, if set, is after how many writes the manager dies.
+	limit     int64
+	stop, die func()
 }
 
 func newWorld(t *testing.T) *world {
@@ -115,6 +118,7 @@ func (w *world) start() {
 	})
 	w.check(err)
 	ctx, cancel := context.WithCancel(context.Background())
+	w.die = cancel
 	w.check(Setup(ctx, mgr, Options{
 		Objects:   desired.Options{AgentImage: "agent:test", SinkImage: "sink:test", PullPolicy: corev1.PullIfNotPresent},
 		HostRoots: []string{"/var/log"}, TopicSyncInterval: time.Second, KafkaTimeout: 20 * time.Second,
@@ -130,25 +134,32 @@ func (w *world) start() {
 	w.Cleanup(w.stop)
 }
 
-// counting counts the requests that change something.
+// errDead is what the client of a dead manager returns: nothing it does reaches the API server.
+var errDead = errors.New("the manager is dead")
+
+// counting counts the requests that change something, and lets the manager die after some of them.
 func (w *world) counting(c client.WithWatch) client.Client {
+	write := func(do func() error) error {
+		if n := w.writes.Add(1); w.limit > 0 && n > w.limit {
+			w.die()
+			return errDead
+		}
+		return do()
+	}
 	return interceptor.NewClient(c, interceptor.Funcs{
 		Apply: func(ctx context.Context, c client.WithWatch, o runtime.ApplyConfiguration, opts ...client.ApplyOption) error {
-			w.writes.Add(1)
-			return c.Apply(ctx, o, opts...)
+			return write(func() error { return c.Apply(ctx, o, opts...) })
 		},
 		Patch: func(
 			ctx context.Context, c client.WithWatch, o client.Object, p client.Patch, opts ...client.PatchOption,
 		) error {
-			w.writes.Add(1)
-			return c.Patch(ctx, o, p, opts...)
+			return write(func() error { return c.Patch(ctx, o, p, opts...) })
 		},
 		SubResourcePatch: func(
 			ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch,
 			opts ...client.SubResourcePatchOption,
 		) error {
-			w.writes.Add(1)
-			return c.SubResource(sub).Patch(ctx, o, p, opts...)
+			return write(func() error { return c.SubResource(sub).Patch(ctx, o, p, opts...) })
 		},
 	})
 }
@@ -161,15 +172,22 @@ func create[T any, P interface {
 	w.Helper()
 	object := P(new(T))
 	w.check(yaml.UnmarshalStrict([]byte(text), object)) // names are spelled right
-	kind, err := apiutil.GVKForObject(object, testScheme)
-	w.check(err)
-	sent := &unstructured.Unstructured{}
-	w.check(yaml.Unmarshal([]byte(text), &sent.Object))
-	sent.SetGroupVersionKind(kind)
-	sent.SetNamespace(w.namespace)
+	sent := w.untyped(object, text)
 	w.check(w.Create(w.Context(), sent)) // what is left out gets its default
 	w.check(w.Get(w.Context(), client.ObjectKeyFromObject(sent), object))
 	return object
+}
+
+// untyped is an object of the same kind as like, with what text describes and nothing else.
+func (w *world) untyped(like client.Object, text string) *unstructured.Unstructured {
+	w.Helper()
+	kind, err := apiutil.GVKForObject(like, testScheme)
+	w.check(err)
+	out := &unstructured.Unstructured{}
+	w.check(yaml.Unmarshal([]byte(text), &out.Object))
+	out.SetGroupVersionKind(kind)
+	out.SetNamespace(w.namespace)
+	return out
 }
 
 // until gets an object again and again until it is as wanted.
@@ -196,6 +214,15 @@ func ready[P resource](w *world, object P, status metav1.ConditionStatus, reason
 		return c != nil && c.Status == status && c.Reason == reason && c.ObservedGeneration == o.GetGeneration()
 	})
 	return meta.FindStatusCondition(object.StatusConditions(), v1alpha1.ConditionReady)
+}
+
+// readyReason is the reason of the condition Ready, if it is about the object's newest spec.
+func readyReason(object resource) string {
+	c := meta.FindStatusCondition(object.StatusConditions(), v1alpha1.ConditionReady)
+	if c == nil || c.ObservedGeneration != object.GetGeneration() {
+		return ""
+	}
+	return c.Reason
 }
 
 // edit patches an object as a user would.

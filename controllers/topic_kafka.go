@@ -114,7 +114,7 @@ func (s *topicScope) take(topic *v1alpha1.Topic, found kafka.TopicStatus, exists
 	}
 }
 
-// rival returns who else has the topic in Kafka: an older Topic of the same name in the same cluster.
+// rival returns who else has the topic in Kafka: a Topic of the same name in the same cluster that was first.
 func (r *TopicReconciler) rival(ctx context.Context, topic *v1alpha1.Topic) (*verdict, error) {
 	var all v1alpha1.TopicList
 	if err := r.List(ctx, &all); err != nil {
@@ -122,7 +122,7 @@ func (r *TopicReconciler) rival(ctx context.Context, topic *v1alpha1.Topic) (*ve
 	}
 	for i := range all.Items {
 		other := &all.Items[i]
-		if other.UID != topic.UID && sameTopic(other, topic) && older(other, topic) {
+		if other.UID != topic.UID && sameTopic(other, topic) && first(other, topic) {
 			return &verdict{v1alpha1.ReasonResourceConflict, fmt.Sprintf("topic %s in Kafka belongs to Topic %s/%s, which is "+
 				"older: use that one, or choose another spec.topicName", topic.NameInKafka(), other.Namespace, other.Name)}, nil
 		}
@@ -141,6 +141,14 @@ func sameTopic(a, b *v1alpha1.Topic) bool {
 	return slices.ContainsFunc(a.Spec.Kafka.BootstrapServers, func(server v1alpha1.HostPort) bool {
 		return slices.Contains(b.Spec.Kafka.BootstrapServers, server)
 	})
+}
+
+// first tells which of two Topics was first: of two from the same second, the one that made the topic.
+func first(a, b *v1alpha1.Topic) bool {
+	if a.CreationTimestamp.Equal(&b.CreationTimestamp) && a.Status.Claimed != b.Status.Claimed {
+		return a.Status.Claimed
+	}
+	return older(a, b)
 }
 
 func older(a, b client.Object) bool {
