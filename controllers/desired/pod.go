@@ -227,8 +227,11 @@ func (p *pod) container() *corev1ac.ContainerApplyConfiguration {
 		WithReadinessProbe(probe("/readyz").WithFailureThreshold(2)).
 		WithTerminationMessagePolicy(corev1.TerminationMessageFallbackToLogsOnError)
 	for _, v := range p.allVolumes() {
-		container.WithVolumeMounts(corev1ac.VolumeMount().
-			WithName(v.name).WithMountPath(v.at).WithReadOnly(!v.writable))
+		mount := corev1ac.VolumeMount().WithName(v.name).WithMountPath(v.at)
+		if !v.writable {
+			mount.WithReadOnly(true)
+		}
+		container.WithVolumeMounts(mount)
 	}
 	return container
 }

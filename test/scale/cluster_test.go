@@ -74,10 +74,11 @@ func newCluster(t *testing.T) *cluster {
 	assets := os.Getenv("KUBEBUILDER_ASSETS")
 	common := []string{"--kubeconfig=" + c.kubeconfig, "--leader-elect=false", "--secure-port=0",
 		"--kube-api-qps=1000", "--kube-api-burst=2000"}
-	c.start(filepath.Join(assets, "kube-controller-manager"), append(common, "--concurrent-daemonset-syncs=8")...)
+	c.start(filepath.Join(assets, "kube-controller-manager"), append(common, "--concurrent-daemonset-syncs=8",
+		"--node-monitor-grace-period=10m")...) // kwok renews the leases of nodes late when the machine is busy
 	c.start(filepath.Join(assets, "kube-scheduler"), common...)
 	c.start(os.Getenv("KWOK"), "--kubeconfig="+c.kubeconfig, "--manage-all-nodes=true",
-		"--config=../../hack/kube/kwok-stages.yaml", "--node-lease-duration-seconds=200")
+		"--config=../../hack/kube/kwok-stages.yaml", "--node-lease-duration-seconds=120")
 	return c
 }
 
