@@ -82,7 +82,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		t := &topics.Items[i]
 		ready(v1alpha1.KindTopic, t)
 		gauge(topicPartitionsDesc, t.Status.Partitions, t.Namespace, t.Name)
-		gauge(topicUnderReplicatedDesc, t.Status.UnderReplicatedPartitions, t.Namespace, t.Name)
+		gauge(topicUnderReplicatedDesc, underReplicated(&t.Status), t.Namespace, t.Name)
 	}
 	for i := range sources.Items {
 		s := &sources.Items[i]

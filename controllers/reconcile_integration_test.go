@@ -145,7 +145,7 @@ func TestBadStates(t *testing.T) {
 		"a Secret is missing": {
 			source: sourceYAML + "  kafka: {bootstrapServers: ['k:1'], " +
 				"sasl: {mechanism: ScramSha512, secretRef: {name: user}}}\n",
-			reason: v1alpha1.ReasonSecretNotFound, message: []string{`Secret "user"`, "create it"},
+			reason: v1alpha1.ReasonSecretNotFound, message: []string{`Secret "user"`, "create it with username and password"},
 		},
 		"a partition that is not there": {
 			source: sourceYAML + "  assignment: {zone-a: [6]}\n",

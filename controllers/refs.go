@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -39,7 +40,7 @@ func topicState(topic *v1alpha1.Topic) *verdict {
 	ready := meta.FindStatusCondition(topic.Status.Conditions, v1alpha1.ConditionReady)
 	switch {
 	case ready == nil:
-		return &verdict{v1alpha1.ReasonTopicNotReady, fmt.Sprintf("Topic %q was not compared with Kafka yet", topic.Name)}
+		return &verdict{v1alpha1.ReasonPending, fmt.Sprintf("Topic %q was not compared with Kafka yet", topic.Name)}
 	case ready.Status != "True":
 		return &verdict{v1alpha1.ReasonTopicNotReady,
 			fmt.Sprintf("Topic %q: %s: %s", topic.Name, ready.Reason, ready.Message)}
@@ -63,8 +64,8 @@ func (b *base) secrets(ctx context.Context, namespace string, spec *v1alpha1.Kaf
 			err := b.live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: want.Secret}, secret)
 			if apierrors.IsNotFound(err) {
 				return nil, nil, &verdict{v1alpha1.ReasonSecretNotFound, fmt.Sprintf("there is no Secret %q in namespace "+
-					"%s, which spec.kafka refers to: create it with the key %s, or correct the name",
-					want.Secret, namespace, want.Key)}, nil
+					"%s, which spec.kafka refers to: create it with %s, or correct the name",
+					want.Secret, namespace, keysOf(want.Secret, spec))}, nil
 			}
 			if err != nil {
 				return nil, nil, nil, fmt.Errorf("get Secret %s: %w", want.Secret, err)
@@ -78,6 +79,17 @@ func (b *base) secrets(ctx context.Context, namespace string, spec *v1alpha1.Kaf
 		}
 	}
 	return files, versions, nil, nil
+}
+
+// keysOf lists the keys that spec wants of a Secret.
+func keysOf(secret string, spec *v1alpha1.KafkaSpec) string {
+	var keys []string
+	for _, want := range desired.KafkaSecretKeys(spec) {
+		if want.Secret == secret {
+			keys = append(keys, want.Key)
+		}
+	}
+	return strings.Join(keys, " and ")
 }
 
 func version(object client.Object) desired.ObjectVersion {

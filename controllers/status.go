@@ -113,7 +113,9 @@ func (b *base) patchStatus(ctx context.Context, before, after resource) error {
 		return nil
 	}
 	kind := corev1.EventTypeWarning
-	if ready.Status == metav1.ConditionTrue || ready.Reason == v1alpha1.ReasonRollingOut {
+	switch {
+	case ready.Status == metav1.ConditionTrue, ready.Reason == v1alpha1.ReasonRollingOut,
+		ready.Reason == v1alpha1.ReasonPending:
 		kind = corev1.EventTypeNormal
 	}
 	b.events.Eventf(after, nil, kind, ready.Reason, "Reconcile", "%s", eventNote(ready.Message))

@@ -123,8 +123,8 @@ func (r *TopicReconciler) rival(ctx context.Context, topic *v1alpha1.Topic) (*ve
 	for i := range all.Items {
 		other := &all.Items[i]
 		if other.UID != topic.UID && sameTopic(other, topic) && first(other, topic) {
-			return &verdict{v1alpha1.ReasonResourceConflict, fmt.Sprintf("topic %s in Kafka belongs to Topic %s/%s, which is "+
-				"older: use that one, or choose another spec.topicName", topic.NameInKafka(), other.Namespace, other.Name)}, nil
+			return &verdict{v1alpha1.ReasonResourceConflict, fmt.Sprintf("topic %s in Kafka belongs to Topic %s/%s, which was "+
+				"first: use that one, or choose another spec.topicName", topic.NameInKafka(), other.Namespace, other.Name)}, nil
 		}
 	}
 	return nil, nil

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/logpipe/logpipe/api/v1alpha1"
 	"github.com/logpipe/logpipe/internal/kafka"
@@ -50,7 +51,7 @@ func fillFound(status *v1alpha1.TopicStatus, found *kafka.TopicStatus) {
 	}
 	status.TopicID, status.ClusterID = found.ID, found.ClusterID
 	status.Partitions, status.ReplicationFactor = found.Partitions, found.ReplicationFactor
-	status.UnderReplicatedPartitions, status.OfflinePartitions = found.UnderReplicated, found.Offline
+	status.UnderReplicatedPartitions, status.OfflinePartitions = &found.UnderReplicated, found.Offline
 	status.Leaders, status.Drift = nil, nil
 	for _, broker := range slices.Sorted(maps.Keys(found.Leaders)) {
 		status.Leaders = append(status.Leaders, v1alpha1.BrokerLeaders{
@@ -77,10 +78,14 @@ func health(status *v1alpha1.TopicStatus) *verdict {
 	case status.OfflinePartitions > 0:
 		return &verdict{v1alpha1.ReasonOffline, fmt.Sprintf("%d of %d partitions have no leader: see to the brokers that "+
 			"hold their replicas", status.OfflinePartitions, status.Partitions)}
-	case status.UnderReplicatedPartitions > 0:
+	case underReplicated(status) > 0:
 		return &verdict{v1alpha1.ReasonUnderReplicated, fmt.Sprintf("%d of %d partitions have replicas that are not in "+
-			"sync: a broker is away or behind", status.UnderReplicatedPartitions, status.Partitions)}
+			"sync: a broker is away or behind", underReplicated(status), status.Partitions)}
 	default:
 		return nil
 	}
+}
+
+func underReplicated(status *v1alpha1.TopicStatus) int32 {
+	return ptr.Deref(status.UnderReplicatedPartitions, 0)
 }

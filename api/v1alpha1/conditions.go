@@ -32,6 +32,7 @@ const (
 	ReasonResolved          = "Resolved"
 	ReasonTopicNotFound     = "TopicNotFound"
 	ReasonTopicNotReady     = "TopicNotReady"
+	ReasonPending           = "Pending"
 	ReasonSecretNotFound    = "SecretNotFound"
 	ReasonConfigMapNotFound = "ConfigMapNotFound"
 	ReasonRollingOut        = "RollingOut"

@@ -189,10 +189,10 @@ type TopicStatus struct {
 	// +optional
 	ReplicationFactor int16 `json:"replicationFactor,omitempty"`
 
-	// UnderReplicatedPartitions have replicas that are not in sync.
+	// UnderReplicatedPartitions have replicas that are not in sync. It is absent until the topic was seen.
 	//
 	// +optional
-	UnderReplicatedPartitions int32 `json:"underReplicatedPartitions,omitempty"`
+	UnderReplicatedPartitions *int32 `json:"underReplicatedPartitions,omitempty"`
 
 	// OfflinePartitions have no leader.
 	//

@@ -1210,6 +1210,11 @@ func (in *TopicStatus) DeepCopyInto(out *TopicStatus) {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
 	}
+	if in.UnderReplicatedPartitions != nil {
+		in, out := &in.UnderReplicatedPartitions, &out.UnderReplicatedPartitions
+		*out = new(int32)
+		**out = **in
+	}
 	if in.Leaders != nil {
 		in, out := &in.Leaders, &out.Leaders
 		*out = make([]BrokerLeaders, len(*in))

@@ -13,8 +13,8 @@ import (
 	"github.com/logpipe/logpipe/api/v1alpha1"
 )
 
-// TestAPIKeepsEveryField: the API server stores objects as these types. A field that they leave out, such as one that is
-// set to what it is without, would be missing from every object that is read, and applied again each time.
+// TestAPIKeepsEveryField: the API server stores objects as these types. A field that they leave out, such as one that
+// is set to what it is without, would be missing from every object that is read, and applied again each time.
 func TestAPIKeepsEveryField(t *testing.T) {
 	topic := read(t, "topic.yaml", &v1alpha1.Topic{})
 	source := read(t, "source.yaml", &v1alpha1.LogSource{})
