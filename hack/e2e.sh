@@ -18,7 +18,7 @@ cleanup() {
 }
 trap cleanup EXIT
 
-hack/kafka.sh up 1 | tee "$WORK/kafka.out"
+hack/kafka.sh up 3 | tee "$WORK/kafka.out"
 hack/hdfs.sh up 1 | tee "$WORK/hdfs.out"
 
 # The pod that writes numbered lines.

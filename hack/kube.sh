@@ -2,7 +2,7 @@
 # A real Kubernetes cluster (kind) and the binaries that tests of controllers need, on a machine with or without a
 # registry of container images.
 #
-#   kube.sh install            install the Debian packages that are missing (root)
+#   kube.sh install            install the Debian packages that are missing; up does so, too, where it is root
 #   kube.sh assets             build kube-apiserver, etcd and kubectl if need be; print KUBEBUILDER_ASSETS
 #   kube.sh tool NAME          build helm, kind or kwok if need be; print its path
 #   kube.sh up [WORKERS]       bring the cluster up, by default with one worker
@@ -23,7 +23,8 @@ KUBE=$CACHE/kube
 CLUSTER=${LOGPIPE_CLUSTER:-logpipe}
 VERSION=v1.37.2
 HELM=helm.sh/helm/v4@v4.3.1 KIND=sigs.k8s.io/kind@v0.33.0 KWOK=sigs.k8s.io/kwok@v0.8.0
-PACKAGES=(docker.io mmdebstrap iptables ipset conntrack libseccomp-dev pkg-config gcc libc6-dev)
+DAEMON_PACKAGES=(docker.io iptables iproute2 procps ipset conntrack)
+IMAGE_PACKAGES=(mmdebstrap libseccomp-dev pkg-config gcc libc6-dev)
 
 say() { echo "kube.sh: $*" >&2; }
 die() { say "$@" && exit 1; }
@@ -40,12 +41,14 @@ once() {
   ) 9>"$lock" >&2
 }
 
-install_packages() {
+install_packages() { # PACKAGE...
   local missing=() package
-  for package in "${PACKAGES[@]}"; do
+  command -v dpkg >/dev/null || die "this is no Debian: install docker"
+  for package in "$@"; do
     dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package")
   done
   ((${#missing[@]})) || return 0
+  ((EUID == 0)) || die "install ${missing[*]}, or use sudo: without a docker that runs, and without kind's node image, both are made"
   apt-get update
   # A daemon that the package starts would be another one than ours.
   printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d
@@ -92,7 +95,7 @@ docker_up() {
   if [[ ! -e $KUBE/run/dockerd.pid ]] && docker info >/dev/null 2>&1; then return; fi
   export DOCKER_HOST=unix://$SOCKET
   if docker info >/dev/null 2>&1; then return; fi
-  command -v dockerd >/dev/null || die "there is no docker: start one, or run hack/kube.sh install as root"
+  install_packages "${DAEMON_PACKAGES[@]}" >&2
   say "starting a docker daemon"
   mkdir -p "$KUBE/run"
   rm -f "$KUBE/run/dockerd.pid"
@@ -140,6 +143,7 @@ node_image() {
     echo "$stock"
   else
     say "kind's node image can't be pulled: building one from Go modules and Debian packages"
+    install_packages "${IMAGE_PACKAGES[@]}" >&2
     KUBE_BUILD=$KUBE/build KUBE_ASSETS=$(assets) KIND_MODULE=$KIND DOCKER_BUILDKIT=0 "$HERE/node-image.sh" "$built" >&2
     echo "$built"
   fi
@@ -212,7 +216,7 @@ down() {
 command=${1:-}
 shift || true
 case $command in
-  install) install_packages ;;
+  install) install_packages "${DAEMON_PACKAGES[@]}" "${IMAGE_PACKAGES[@]}" ;;
   assets) assets ;;
   tool) tool "${1:?name a tool}" ;;
   up) up "$@" ;;

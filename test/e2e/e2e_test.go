@@ -2,254 +2,127 @@
 package e2e_test
 
 import (
-	"bytes"
-	"context"
 	"fmt"
 	"os"
-	"os/exec"
-	"path"
-	"regexp"
-	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/logpipe/logpipe/internal/lines"
 	"github.com/logpipe/logpipe/test/servers"
 )
 
 const (
-	namespace = "logpipe-e2e"
+	namespace = "shop" // which config/samples/pods.yaml reads
+	topic     = "pods"
+	writer    = "writer-1"
 	written   = 100_000
-	patience  = 5 * time.Minute
+	agents    = "app.kubernetes.io/name=logpipe-agent"
+	sinks     = "app.kubernetes.io/name=logpipe-sink"
 )
 
-type cluster struct {
-	*testing.T
-	kafka *servers.KafkaCluster
-	hdfs  *servers.HDFSCluster
-	topic string
-	root  string
-}
-
-// TestPipe: what a pod logs is in HDFS, every line once, while agents and sinks are deleted and the topic grows.
+// TestPipe applies the samples as they are. What a pod logs is in HDFS, every line once, while agents and sinks are
+// deleted and the topic grows; helm upgrade rolls what changed, and helm uninstall leaves topic and data.
 func TestPipe(t *testing.T) {
 	if os.Getenv("LOGPIPE_E2E") == "" {
 		t.Skip("LOGPIPE_E2E is not set: run make e2e")
 	}
-	c := &cluster{T: t, kafka: servers.Kafka(t, 1), hdfs: servers.HDFS(t, 1), topic: servers.UniqueName(t)}
-	c.root = "/" + c.topic
-	c.samplesAreTaken()
-	c.kubectl("", "delete", "namespace", namespace, "--ignore-not-found")
-	c.kubectl("", "create", "namespace", namespace)
-	c.kubectl("", "label", "namespace", namespace, "pod-security.kubernetes.io/enforce=privileged")
+	c := &cluster{T: t, kafka: servers.Kafka(t, 3), hdfs: servers.HDFS(t, 1)}
+	c.run("", "kubectl", "apply", "--dry-run=server", "-n", "default", "-f", "../../config/samples")
+	c.prepare()
 
 	began := time.Now()
-	c.apply(c.manifest())
-	c.kubectl("", "wait", "topic/lines", "logsource/lines", "--for=condition=Ready", "--timeout=3m")
-	c.kubectl("", "wait", "hdfssink/lines", "--for=condition=Ready", "--timeout=3m")
-	t.Logf("pipe Ready after %.1f s: 2 agents, 6 sinks", time.Since(began).Seconds())
+	c.kubectl("apply", "-f", "../../config/samples/pods.yaml")
+	c.kubectl("patch", "hdfssink/pods", "--type=merge", "-p", `{"spec":{"roll":{"interval":"5s"}}}`)
+	c.kubectl("wait", "topic/pods", "logsource/pods", "hdfssink/pods", "--for=condition=Ready", "--timeout=3m")
+	c.sinksFollow(6)
+	t.Logf("%.1f s after kubectl apply the pipe is Ready: 2 agents, 6 sinks", time.Since(began).Seconds())
 
-	c.committed("a tenth", written/10)
-	c.kubectl("", "delete", "pod", "-l", "app.kubernetes.io/name=logpipe-agent", "--wait=false")
-	c.kubectl("", "delete", c.first("app.kubernetes.io/name=logpipe-sink"), "--wait=false")
-	t.Log("deleted the agents' pods and a sink's pod in mid-flow")
-	c.committed("a third", written/3)
-	c.kubectl("", "patch", "topic/lines", "--type=merge", "-p", `{"spec":{"partitions":12}}`)
-	c.kubectl("", "wait", "hdfssink/lines", "--for=jsonpath={.status.desiredReplicas}=12", "--timeout=1m")
-	c.kubectl("", "wait", "hdfssink/lines", "--for=condition=Ready", "--timeout=3m")
-	t.Log("topic grew from 6 to 12 partitions, 12 sinks are ready")
-	c.committed("all", written)
+	began = time.Now()
+	c.kubectl("apply", "-f", "testdata/writer.yaml")
+	c.committed(written / 10)
+	sink := c.readingSink()
+	c.kubectl("delete", "pod", "-l", agents, "--wait=false")
+	c.kubectl("delete", "pod", sink, "--wait=false")
+	t.Logf("deleted the agents and, of the sinks, %s, which reads the lines", sink)
+	c.committed(written / 3)
+	c.kubectl("patch", "topic/pods", "--type=merge", "-p", `{"spec":{"partitions":12}}`)
+	c.sinksFollow(12)
+	if got := c.count(); got >= written {
+		t.Errorf("all %d lines were there before the topic had grown: nothing was shown", got)
+	}
+	t.Log("the topic grew from 6 to 12 partitions; 12 sinks are ready")
+	c.committed(written)
 	c.verdict("everything")
 	t.Logf("%d lines from the pod's log to HDFS in %.1f s", written, time.Since(began).Seconds())
-	t.Log("\n" + c.kubectl("", "get", "logpipe"))
+	t.Log("\n" + c.kubectl("get", "logpipe"))
 
-	c.upgradeRollsOnlyTheManager()
+	c.upgradeRollsWhatChanged()
 	c.uninstallLeavesTopicAndData()
 }
 
-// samplesAreTaken: the API server accepts every sample.
-func (c *cluster) samplesAreTaken() {
+// sinksFollow waits until there are n sinks and all are ready.
+func (c *cluster) sinksFollow(n int) {
 	c.Helper()
-	c.run("", "kubectl", "apply", "--dry-run=server", "-n", "default", "-f", "../../config/samples")
+	c.await("the sinks to follow the topic", func() bool {
+		return fmt.Sprintf("%d %d", n, n) == c.kubectl("get", "hdfssink/pods", "-o",
+			"jsonpath={.status.desiredReplicas} {.status.readyReplicas}")
+	})
+	c.kubectl("wait", "hdfssink/pods", "--for=condition=Ready", "--timeout=3m")
 }
 
-func (c *cluster) manifest() string {
+// upgradeRollsWhatChanged changes a value of the manager, which reaches nothing else, and then one of the sinks' image,
+// which reaches the sinks alone.
+func (c *cluster) upgradeRollsWhatChanged() {
 	c.Helper()
-	text, err := os.ReadFile("testdata/pipe.yaml")
-	if err != nil {
-		c.Fatal(err)
-	}
-	return strings.NewReplacer("KAFKA", c.kafka.Bootstrap[0], "TOPIC", c.topic, "NAMESPACE", namespace,
-		"HDFS\"", c.hdfs.URI(c.root)+`"`, "USER", c.hdfs.User).Replace(string(text))
-}
-
-func (c *cluster) apply(manifest string) {
-	c.Helper()
-	c.kubectl(manifest, "apply", "-f", "-")
-}
-
-// upgradeRollsOnlyTheManager: a changed value of the chart reaches what it is about, and nothing else.
-func (c *cluster) upgradeRollsOnlyTheManager() {
-	c.Helper()
-	generations := func() string {
-		return c.kubectl("", "get", "daemonset,deployment", "-o", "jsonpath={.items[*].metadata.generation}")
-	}
-	before, manager := generations(), c.managerGeneration()
-	c.run("", os.Getenv("HELM"), "upgrade", "logpipe", "../../charts/logpipe", "-n", "logpipe-system", "--reuse-values",
-		"--wait", "--timeout", "3m", "--set", "log.verbosity=1")
-	c.kubectl("", "annotate", "--overwrite", "logsource/lines", "hdfssink/lines", "touched=yes")
-	c.kubectl("", "wait", "logsource/lines", "hdfssink/lines", "--for=condition=Ready", "--timeout=1m")
-	if after := generations(); after != before {
-		c.Errorf("agents and sinks rolled with the manager: generations %s, before %s", after, before)
-	}
+	before, manager := c.generations(), c.managerGeneration()
+	c.upgrade("log.verbosity=1")
 	if c.managerGeneration() == manager {
-		c.Error("the manager did not roll")
+		c.Error("a changed value did not roll the manager")
 	}
-	c.Log("helm upgrade with a changed value rolled the manager and nothing else")
+	c.touched()
+	if after := c.generations(); after != before {
+		c.Errorf("agents and sinks rolled with the manager: generations %v, before %v", after, before)
+	}
+	c.Log("helm upgrade with a changed value of the manager rolled the manager and nothing else")
+
+	c.upgrade("image.sink.repository=sink-renamed") // an image that is not there would stop the roll: only look
+	c.touched()
+	c.await("the sinks to roll", func() bool { return c.generations().sinks != before.sinks })
+	if after := c.generations(); after.agents != before.agents {
+		c.Errorf("agents rolled with the sinks: generations %v, before %v", after, before)
+	}
+	c.Log("helm upgrade with another image of the sinks rolls the sinks and not the agents")
 }
 
-func (c *cluster) managerGeneration() string {
+func (c *cluster) upgrade(value string) {
 	c.Helper()
-	return c.run("", "kubectl", "-n", "logpipe-system", "get", "deployment", "logpipe", "-o",
-		"jsonpath={.metadata.generation}")
+	c.run("", os.Getenv("HELM"), "upgrade", "logpipe", "../../charts/logpipe", "-n", "logpipe-system", "--reuse-values",
+		"--wait", "--timeout", "3m", "--set", value)
 }
 
+// touched makes the manager look at all resources again, and waits until it has.
+func (c *cluster) touched() {
+	c.Helper()
+	for _, resource := range []string{"logsource/pods", "hdfssink/pods"} {
+		c.kubectl("patch", resource, "--type=merge", "-p", `{"spec":{"managementState":"Unmanaged"}}`)
+		c.kubectl("patch", resource, "--type=merge", "-p", `{"spec":{"managementState":"Managed"}}`)
+		c.await("the manager to have seen "+resource, func() bool {
+			got := strings.Fields(c.kubectl("get", resource, "-o",
+				"jsonpath={.metadata.generation} {.status.observedGeneration}"))
+			return len(got) == 2 && got[0] == got[1]
+		})
+	}
+}
+
+// uninstallLeavesTopicAndData: without the manager everything goes on, and without the resources the topic and the
+// files stay.
 func (c *cluster) uninstallLeavesTopicAndData() {
 	c.Helper()
 	c.run("", os.Getenv("HELM"), "uninstall", "logpipe", "-n", "logpipe-system", "--wait")
-	c.kubectl("", "get", "logsource/lines", "daemonset/lines-agent", "deployment/lines-sink")
-	c.kubectl("", "delete", "namespace", namespace, "--timeout=3m")
-	if out := c.kafka.CLI("TopicCommand", "--list"); !strings.Contains(out, c.topic) {
-		c.Errorf("the topic is gone: %s", out)
+	c.kubectl("get", "logsource/pods", "daemonset/pods-agent", "deployment/pods-sink")
+	c.run("", "kubectl", "delete", "namespace", namespace, "--timeout=3m")
+	if out := c.kafka.CLI("TopicCommand", "--describe", "--topic", topic); !strings.Contains(out, "PartitionCount: 12") {
+		c.Errorf("the topic is not as it was: %s", out)
 	}
 	c.verdict("what is left after helm uninstall and the namespace's deletion")
-}
-
-// committed waits until at least n lines are in visible files.
-func (c *cluster) committed(what string, n int) {
-	c.Helper()
-	deadline := time.Now().Add(patience)
-	for {
-		got := c.count()
-		if got >= n {
-			return
-		}
-		if time.Now().After(deadline) {
-			c.kubectl("", "get", "pods,logpipe", "-o", "wide")
-			c.Fatalf("%s: %d of %d lines after %v", what, got, n, patience)
-		}
-		time.Sleep(time.Second)
-	}
-}
-
-var fileName = regexp.MustCompile(`-(\d+)-(\d{20})-(\d{20})\.log$`)
-
-// file is a visible file, by its name.
-type file struct {
-	path                   string
-	partition, first, last int
-}
-
-func (c *cluster) files() []file {
-	c.Helper()
-	var out []file
-	for line := range strings.SplitSeq(c.hdfs.DFS("-ls", "-R", c.root), "\n") {
-		fields := strings.Fields(line)
-		if len(fields) < 8 || strings.Contains(line, "/_logpipe") {
-			continue
-		}
-		parts := fileName.FindStringSubmatch(fields[7])
-		if parts == nil {
-			continue
-		}
-		f := file{path: fields[7]}
-		for i, to := range []*int{&f.partition, &f.first, &f.last} {
-			n, err := strconv.Atoi(strings.TrimLeft(parts[i+1], "0") + "")
-			if err != nil && strings.Trim(parts[i+1], "0") != "" {
-				c.Fatal(err)
-			}
-			*to = n
-		}
-		out = append(out, f)
-	}
-	slices.SortFunc(out, func(a, b file) int {
-		if a.partition != b.partition {
-			return a.partition - b.partition
-		}
-		return a.first - b.first
-	})
-	return out
-}
-
-// count is the number of records in visible files, by their names.
-func (c *cluster) count() int {
-	n := 0
-	for _, f := range c.files() {
-		n += f.last - f.first + 1
-	}
-	return n
-}
-
-// verdict reads every file and compares the lines with what was written. A pod's lines are in order within a partition;
-// growing a topic moves them to another.
-func (c *cluster) verdict(what string) {
-	c.Helper()
-	all, order, last := lines.NewChecker(), lines.NewChecker(), -1
-	outOfOrder := uint64(0)
-	truth := map[string]uint64{"writer-1": written}
-	var paths []string
-	flush := func() {
-		if len(paths) == 0 {
-			return
-		}
-		order = lines.NewChecker()
-		for line := range bytes.SplitSeq([]byte(c.hdfs.DFS(append([]string{"-cat"}, paths...)...)), []byte("\n")) {
-			if len(line) > 0 {
-				all.Add(line)
-				order.Add(line)
-			}
-		}
-		outOfOrder += order.Verdict(truth).OutOfOrder
-		paths = nil
-	}
-	files := c.files()
-	for _, f := range files {
-		if f.partition != last {
-			flush()
-		}
-		last = f.partition
-		paths = append(paths, f.path)
-	}
-	flush()
-	v := all.Verdict(truth)
-	v.OutOfOrder = outOfOrder
-	c.Logf("%s, %d files: %s", what, len(files), v)
-	if !v.Perfect() {
-		c.Errorf("missing: %v", all.Missing("writer-1", written, 10))
-	}
-}
-
-func (c *cluster) first(selector string) string {
-	c.Helper()
-	return strings.Fields(c.kubectl("", "get", "pod", "-l", selector, "-o", "name"))[0]
-}
-
-func (c *cluster) kubectl(stdin string, args ...string) string {
-	c.Helper()
-	return c.run(stdin, "kubectl", append([]string{"-n", namespace}, args...)...)
-}
-
-func (c *cluster) run(stdin, name string, args ...string) string {
-	c.Helper()
-	ctx, cancel := context.WithTimeout(c.Context(), patience)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Stdin = strings.NewReader(stdin)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		c.Fatalf("%s: %v\n%s", path.Base(name)+" "+fmt.Sprint(args), err, out)
-	}
-	return string(out)
 }
