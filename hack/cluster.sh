@@ -13,8 +13,11 @@ case ${1:-} in
     eval "$environment"
     go -C hack/images run . -version "$VERSION" >&2
     hack/kube.sh load bin/images/{manager,agent,sink}.tar
+    # The manager needs nothing that Pod Security could refuse.
+    kubectl create namespace logpipe-system --dry-run=client -o yaml | kubectl apply -f - >&2
+    kubectl label --overwrite namespace logpipe-system pod-security.kubernetes.io/enforce=restricted >&2
     "$(hack/kube.sh tool helm)" upgrade --install "$RELEASE" charts/logpipe --namespace logpipe-system \
-      --create-namespace --wait --timeout 3m --set "image.tag=$VERSION" \
+      --wait --timeout 3m --set "image.tag=$VERSION" \
       --set-string "podAnnotations.images=$(sha256sum bin/images/digests.txt | cut -c1-12)" >&2
     kubectl -n logpipe-system rollout status deployment/"$RELEASE" --timeout=120s >&2
     echo "The operator runs. For kubectl: eval \"\$(hack/kube.sh env)\"" >&2

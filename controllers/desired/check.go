@@ -2,6 +2,8 @@ package desired
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -33,8 +35,8 @@ func CheckSource(source *v1alpha1.LogSource, topic *v1alpha1.Topic) []Problem {
 			"(%s): use %d or less, or raise %s there", source.Spec.MaxRecordBytes.String(), topic.Name, most, where,
 			max(0, most-recordOverhead), maxMessageKey)})
 	}
-	for key, partitions := range source.Spec.Assignment {
-		for i, partition := range partitions {
+	for _, key := range slices.Sorted(maps.Keys(source.Spec.Assignment)) { // one order: each other one is another status
+		for i, partition := range source.Spec.Assignment[key] {
 			if partition >= topic.Spec.Partitions {
 				out = append(out, Problem{fmt.Sprintf("spec.assignment[%s][%d]", key, i),
 					fmt.Sprintf("Invalid value: %d: Topic/%s has %d partitions: use 0 to %d",
