@@ -75,6 +75,19 @@ test: ## Run all tests with the race detector, on a real Kafka, HDFS and kube-ap
 e2e: ## Test the operator on a kind cluster, with real Kafka and HDFS beside it. KEEP=1 leaves the cluster.
 	hack/e2e.sh
 
+# How long faults of all kinds come, and how often a process is killed at each of its steps.
+TIME ?= 2m
+ROUNDS ?= 5
+
+.PHONY: faults
+faults: ## Kill everything, on a real Kafka and HDFS, for TIME, and at each step ROUNDS times. SEED=1 repeats an order.
+	LOGPIPE_TEST_REQUIRE_SERVERS=1 LOGPIPE_FAULTS_TIME=$(TIME) LOGPIPE_FAULTS_ROUNDS=$(ROUNDS) \
+		LOGPIPE_FAULTS_SEED=$(SEED) hack/with-servers.sh go test -count=1 -timeout 24h -v ./test/faults
+
+.PHONY: faults-full
+faults-full: ## The same as docs/delivery.md gives the figures of: hours.
+	$(MAKE) faults TIME=1h ROUNDS=100
+
 .PHONY: scale
 scale: ## Measure the manager with 500 nodes and 50 of each resource, on kwok; see docs/operator.md. NODES=100 PIPES=10.
 	KUBEBUILDER_ASSETS=$$(hack/kube.sh assets) KWOK=$$(hack/kube.sh tool kwok) \
@@ -115,7 +128,7 @@ $(GOLANGCI):
 ##@ Cluster
 
 .PHONY: cluster
-cluster: ## Bring up a kind cluster with the operator in it; needs docker, or as root hack/kube.sh install.
+cluster: ## Bring up a kind cluster with the operator in it; uses docker, or as root runs one of its own.
 	hack/cluster.sh up
 
 .PHONY: cluster-down

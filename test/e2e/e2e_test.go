@@ -56,7 +56,10 @@ func TestPipe(t *testing.T) {
 	t.Logf("%d lines from the pod's log to HDFS in %.1f s", written, time.Since(began).Seconds())
 	t.Log("\n" + c.kubectl("get", "logpipe"))
 
+	c.kubectl("scale", "hdfssink/pods", "--replicas=3")
+	c.sinksFollow(3)
 	c.upgradeRollsWhatChanged()
+	c.leaderIsReplaced()
 	c.uninstallLeavesTopicAndData()
 }
 
@@ -85,7 +88,11 @@ func (c *cluster) upgradeRollsWhatChanged() {
 	}
 	c.Log("helm upgrade with a changed value of the manager rolled the manager and nothing else")
 
-	c.upgrade("image.sink.repository=sink-renamed") // an image that is not there would stop the roll: only look
+	c.upgrade("namespaces={" + namespace + "}") // with rights in this one only
+	c.touched()
+	c.Log("the manager works with rights in one namespace only")
+
+	c.upgrade("image.sink.repository=sink-renamed") // which is not there, so that the roll begins and does not end
 	c.touched()
 	c.await("the sinks to roll", func() bool { return c.generations().sinks != before.sinks })
 	if after := c.generations(); after.agents != before.agents {
@@ -112,6 +119,24 @@ func (c *cluster) touched() {
 			return len(got) == 2 && got[0] == got[1]
 		})
 	}
+}
+
+// leaderIsReplaced: of two managers one works, and the other takes over when it goes.
+func (c *cluster) leaderIsReplaced() {
+	c.Helper()
+	leader := func() string {
+		holder := c.run("", "kubectl", "-n", "logpipe-system", "get", "lease/manager.logpipe.dev", "-o",
+			"jsonpath={.spec.holderIdentity}")
+		pod, _, _ := strings.Cut(holder, "_")
+		return pod
+	}
+	c.upgrade("replicas=2")
+	before := leader()
+	began := time.Now()
+	c.run("", "kubectl", "-n", "logpipe-system", "delete", "pod", before, "--wait=false")
+	c.await("another leader", func() bool { now := leader(); return now != "" && now != before })
+	c.Logf("%.1f s after the leading manager's pod was deleted another one leads", time.Since(began).Seconds())
+	c.touched()
 }
 
 // uninstallLeavesTopicAndData: without the manager everything goes on, and without the resources the topic and the

@@ -197,15 +197,19 @@ func (w *logs) deliver() {
 	w.write()
 	life := w.agent.start("")
 	defer w.explain()
-	life.until("all lines are in Kafka", func() bool {
-		for writer := range writers {
-			if w.end(writer) < int64(w.sources[writer].Count())+w.extra[writer] {
-				return false
-			}
-		}
-		return true
-	})
+	life.until("all lines are in Kafka", w.delivered)
 	life.kill()
+}
+
+// delivered tells whether Kafka has as many lines as were written.
+func (w *logs) delivered() bool {
+	w.Helper()
+	for writer := range writers {
+		if w.end(writer) < int64(w.sources[writer].Count())+w.extra[writer] {
+			return false
+		}
+	}
+	return true
 }
 
 // explain tells of a test that failed what is missing in Kafka.
@@ -240,16 +244,28 @@ func (w *logs) readAll() (checker *lines.Checker, written map[string]uint64) {
 	checker, written = lines.NewChecker(), map[string]uint64{}
 	for writer := range writers {
 		written[writerName(writer)] = w.sources[writer].Count()
-		fetcher := kafka.NewFetcher(w.client, w.topic, int32(writer), logr.Discard())
-		defer fetcher.Close()
-		for offset, end := int64(0), w.end(writer); offset < end; {
-			fetched, err := fetcher.Fetch(w.Context(), offset, 4<<20)
-			w.agent.check(err)
-			for _, r := range fetched.Records {
-				checker.Add(r.Value)
-			}
-			offset = fetched.Next
-		}
+		readPartition(w.T, w.client, w.topic, int32(writer), checker)
 	}
 	return checker, written
+}
+
+// readPartition shows all records of a partition to checker.
+func readPartition(t *testing.T, client *kafka.Client, topic string, partition int32, checker *lines.Checker) {
+	t.Helper()
+	_, end, err := client.Offsets(t.Context(), topic, partition)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fetcher := kafka.NewFetcher(client, topic, partition, logr.Discard())
+	defer fetcher.Close()
+	for offset := int64(0); offset < end; {
+		fetched, err := fetcher.Fetch(t.Context(), offset, 4<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range fetched.Records {
+			checker.Add(r.Value)
+		}
+		offset = fetched.Next
+	}
 }

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"path"
 	"regexp"
@@ -156,13 +157,20 @@ func lastOffset(t *testing.T, name string) int64 {
 	return last
 }
 
-// visible lists the data files that readers see, in the order of their offsets.
-func (w *records) visible() (names []string) {
+func (w *records) visible() []string {
 	w.Helper()
+	return visible(w.T, w.files)
+}
+
+// visible lists the data files that readers see, in the order of their offsets.
+func visible(t *testing.T, files store.Store) (names []string) {
+	t.Helper()
 	var walk func(dir string)
 	walk = func(dir string) {
-		entries, err := w.files.ReadDir(dir)
-		w.sink.check(err)
+		entries, err := files.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, entry := range entries {
 			switch name := path.Join(dir, entry.Name()); {
 			case strings.HasPrefix(entry.Name(), "_"):
@@ -178,19 +186,28 @@ func (w *records) visible() (names []string) {
 	return names
 }
 
+// readFile shows the lines of a data file to checker.
+func readFile(t *testing.T, files store.Store, name string, checker *lines.Checker) {
+	t.Helper()
+	file, err := files.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := bufio.NewScanner(file)
+	for in.Scan() {
+		checker.Add(in.Bytes())
+	}
+	if err := errors.Join(in.Err(), file.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // verdict compares all visible records with all that were produced.
 func (w *records) verdict() lines.Verdict {
 	w.Helper()
 	checker, written := lines.NewChecker(), map[string]uint64{}
 	for _, name := range w.visible() {
-		file, err := w.files.Open(name)
-		w.sink.check(err)
-		in := bufio.NewScanner(file)
-		for in.Scan() {
-			checker.Add(in.Bytes())
-		}
-		w.sink.check(in.Err())
-		w.sink.check(file.Close())
+		readFile(w.T, w.files, name, checker)
 	}
 	for i, source := range w.sources {
 		written[writerName(i)] = source.Count()
