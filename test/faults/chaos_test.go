@@ -24,8 +24,6 @@ const (
 	// chaosWriters each have a log, an agent and a partition.
 	chaosWriters = 2
 	chaosSinks   = 2
-	// chaosTime is how long faults come when nothing else is asked for.
-	chaosTime = 40 * time.Second
 	// healing bounds how long all lines may take to arrive after the last fault.
 	healing = 5 * time.Minute
 )
@@ -34,9 +32,10 @@ const (
 // than Kafka waits for them, and restarted; brokers, the NameNode and DataNodes are killed; HDFS goes into safe mode.
 // Meanwhile logs are written, rotated and compressed. In the end every line is in Kafka and in HDFS, once and in order.
 //
-// LOGPIPE_FAULTS_TIME is how long faults come, LOGPIPE_FAULTS_SEED what their order is drawn from.
+// LOGPIPE_FAULTS_TIME is how long faults come; without it the test is skipped. LOGPIPE_FAULTS_SEED is what their order
+// is drawn from.
 func TestChaos(t *testing.T) {
-	c := newChaos(t, duration(t, "LOGPIPE_FAULTS_TIME", chaosTime))
+	c := newChaos(t, duration(t, "LOGPIPE_FAULTS_TIME"))
 	c.start()
 	began := time.Now()
 	c.faults(c.time)
@@ -234,10 +233,24 @@ type process struct {
 
 func (p *process) start() { p.life = p.program.start("") }
 
-func (p *process) kill() { p.life.kill() }
+func (p *process) kill() {
+	p.mustLive()
+	p.life.kill()
+}
+
+// mustLive reports a process that ended by itself: none may, whatever happens to the servers.
+func (p *process) mustLive() {
+	select {
+	case <-p.life.ended:
+		p.program.Errorf("the %s ended by itself: %s; its log ends:\n%s", p.program.name, p.life.process.ProcessState,
+			p.life.tail())
+	default:
+	}
+}
 
 // terminate lets it end as Kubernetes would.
 func (p *process) terminate() {
+	p.mustLive()
 	_ = p.life.process.Process.Signal(syscall.SIGTERM)
 	<-p.life.ended
 }
@@ -268,11 +281,16 @@ func (c *chaos) complete() bool {
 func (c *chaos) await(what string, so func() bool) {
 	c.Helper()
 	for deadline := time.Now().Add(healing); !so(); time.Sleep(200 * time.Millisecond) {
-		if time.Now().Before(deadline) {
+		for _, p := range c.processes() {
+			p.mustLive()
+		}
+		if time.Now().Before(deadline) && !c.Failed() {
 			continue
 		}
+		checker := c.readKafka()
 		for i, w := range c.writers {
-			c.Logf("writer %d: wrote %d, Kafka has %d", i, w.source.Count(), c.end(i))
+			c.Logf("writer %d: wrote %d, Kafka has %d, first missing %v", i, w.source.Count(), c.end(i),
+				checker.Missing(writerName(i), w.source.Count(), 3))
 		}
 		for _, p := range c.processes() {
 			c.Logf("the log of %s ends:\n%s", p.program.name, p.life.tail())
@@ -314,12 +332,12 @@ func (c *chaos) readHDFS() *lines.Checker {
 	return checker
 }
 
-// duration reads a duration from the environment.
-func duration(t *testing.T, name string, without time.Duration) time.Duration {
+// duration reads a duration from the environment; without it the test is skipped.
+func duration(t *testing.T, name string) time.Duration {
 	t.Helper()
 	text := os.Getenv(name)
 	if text == "" {
-		return without
+		t.Skipf("%s is not set: run make faults", name)
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d <= 0 {

@@ -37,7 +37,7 @@ func newChaosWriter(c *chaos, i int, settings kafka.Config) *chaosWriter {
 	}
 	p.configure(agent.Config{
 		Name: "test/faults", StateDir: filepath.Join(p.dir, "state"), Topic: c.topic, Kafka: settings,
-		Node: agent.Node{Name: "n"}, Decode: decode.Config{Format: decode.FormatRaw},
+		Node: agent.Node{Name: "n"}, Decode: decode.Config{Format: decode.FormatRaw, MaxRecordBytes: 4 << 10},
 		Inputs:       []agent.Input{{Files: &agent.FilesInput{Include: []string{w.live + "*"}}}},
 		Batch:        agent.Batch{MaxBytes: 64 << 10, Interval: conf.Duration(20 * time.Millisecond)},
 		PartitionKey: agent.PartitionKey{Type: agent.KeyStatic, Value: "k"},

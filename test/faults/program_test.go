@@ -2,6 +2,7 @@
 // HDFS, and checks that every line still comes exactly once and in order. The steps are those of internal/failpoint.
 //
 // LOGPIPE_FAULTS_ROUNDS is how often each step kills a process; the default keeps the tests short.
+// LOGPIPE_FAULTS_KEEP is a directory in which the files of the programs are kept when a test fails, with their logs.
 package faults
 
 import (
@@ -83,6 +84,13 @@ type program struct {
 
 func newProgram(t *testing.T, name string) *program {
 	dir := t.TempDir()
+	if keep := os.Getenv("LOGPIPE_FAULTS_KEEP"); keep != "" {
+		t.Cleanup(func() {
+			if t.Failed() {
+				t.Logf("keeping %s in %s: %v", dir, keep, os.CopyFS(filepath.Join(keep, dir), os.DirFS(dir)))
+			}
+		})
+	}
 	return &program{T: t, name: name, dir: dir, config: filepath.Join(dir, name+".json")}
 }
 
