@@ -45,6 +45,7 @@ func (s *Set) welcome(c candidate, changes *Changes) {
 		for _, between := range s.between(before, c) {
 			changes.New = append(changes.New, Found{File: between, Before: before})
 			before = between
+			s.newest[name] = between // the file that has the name may be gone from it by now, and never be created
 		}
 	}
 	f, err := s.create(c, name)

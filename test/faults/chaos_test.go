@@ -52,6 +52,24 @@ func TestChaos(t *testing.T) {
 			t.Errorf("%s is not exactly once", what)
 		}
 	}
+	if t.Failed() {
+		c.explain()
+	}
+}
+
+// explain tells where in Kafka another line comes than the next one.
+func (c *chaos) explain() {
+	c.Helper()
+	for i := range c.writers {
+		expected := uint64(0)
+		eachRecord(c.T, c.client, c.topic, int32(i), func(offset int64, value []byte) {
+			_, sequence, ok := lines.Parse(value)
+			if !ok || sequence != expected {
+				c.Logf("writer %d: at offset %d comes line %d, not %d", i, offset, sequence, expected)
+			}
+			expected = sequence + 1
+		})
+	}
 }
 
 // counts tells how often each fault came.

@@ -3,6 +3,7 @@ package faults
 import (
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -104,14 +105,29 @@ func (w *chaosWriter) rotate(ctx context.Context) error {
 		before.name += ".gz"
 	}
 	w.rotated = append(w.rotated, rotated{plain, w.partition, int64(w.source.Count())})
+	w.note("%s holds lines below %d", plain, w.source.Count())
 	_, end, err := w.c.client.Offsets(ctx, w.c.topic, int32(w.partition))
 	for err == nil && len(w.rotated) > 2 && end >= w.rotated[0].upTo { // without an answer they stay
 		if err := os.Remove(w.rotated[0].name); err != nil {
 			return err
 		}
+		w.note("%s is deleted: Kafka has %d lines", w.rotated[0].name, end)
 		w.rotated = w.rotated[1:]
 	}
 	return nil
+}
+
+// note keeps what was done to the log beside it, for who has to explain a failure.
+func (w *chaosWriter) note(format string, args ...any) {
+	file, err := os.OpenFile(filepath.Join(filepath.Dir(w.live), "history"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		w.c.Error(err)
+		return
+	}
+	_, err = fmt.Fprintf(file, "%s "+format+"\n", append([]any{time.Now().UTC().Format("15:04:05.000")}, args...)...)
+	if err := errors.Join(err, file.Close()); err != nil {
+		w.c.Error(err)
+	}
 }
 
 // compress replaces a file with its compressed form.

@@ -252,6 +252,14 @@ func (w *logs) readAll() (checker *lines.Checker, written map[string]uint64) {
 // readPartition shows all records of a partition to checker.
 func readPartition(t *testing.T, client *kafka.Client, topic string, partition int32, checker *lines.Checker) {
 	t.Helper()
+	eachRecord(t, client, topic, partition, func(_ int64, value []byte) { checker.Add(value) })
+}
+
+// eachRecord calls each with all records of a partition.
+func eachRecord(
+	t *testing.T, client *kafka.Client, topic string, partition int32, each func(offset int64, value []byte),
+) {
+	t.Helper()
 	_, end, err := client.Offsets(t.Context(), topic, partition)
 	if err != nil {
 		t.Fatal(err)
@@ -264,7 +272,7 @@ func readPartition(t *testing.T, client *kafka.Client, topic string, partition i
 			t.Fatal(err)
 		}
 		for _, r := range fetched.Records {
-			checker.Add(r.Value)
+			each(r.Offset, r.Value)
 		}
 		offset = fetched.Next
 	}
