@@ -39,3 +39,32 @@ func TestRotatedWhileItIsFound(t *testing.T) {
 		t.Fatalf("found %+v, want the third file behind the second", third)
 	}
 }
+
+// TestCompressedWhileItIsFound: a rotated file is compressed between the moment in which its name is looked at and the
+// one in which it is opened. The file behind it is not found before it.
+func TestCompressedWhileItIsFound(t *testing.T) {
+	rotate := func() {}
+	l := newLab(t, func(cfg *Config) {
+		cfg.Include[0] += "*"
+		cfg.IgnoreOlder = func(string) time.Duration {
+			rotate()
+			return 0
+		}
+	})
+	l.append("app.log", "first\n")
+	l.scan()
+	l.rename("app.log", "app.log-20261123-000001")
+	l.append("app.log", "second\n")
+	l.rename("app.log", "app.log-20261123-000002")
+	l.append("app.log", "third\n")
+	rotate = func() {
+		rotate = func() {}
+		l.compress("app.log-20261123-000002")
+	}
+	if got := l.readAll(); got != "first\nsecond\nthird\n" {
+		t.Errorf("read %q", got)
+	}
+	if len(l.order) != 3 || l.before[l.order[2]] != l.order[1] || l.before[l.order[1]] != l.order[0] {
+		t.Errorf("%d files, not each behind the one before it", len(l.order))
+	}
+}

@@ -31,7 +31,7 @@ func (s *Set) Scan() (Changes, error) {
 		}
 	}
 	unknown = s.placeReplaced(unknown, &changes)
-	s.present = map[string]bool{}
+	s.present, s.vanished = map[string]bool{}, map[string]bool{}
 	for _, c := range unknown {
 		s.present[c.path] = true
 	}

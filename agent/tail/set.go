@@ -87,11 +87,13 @@ type Set struct {
 	newest map[string]*File
 	// present are the names of the unknown files of the Scan at hand.
 	present map[string]bool
-	first   bool
-	scans   uint64
-	rescan  bool
-	roots   []string
-	watch   *watcher
+	// vanished are the names of which a file was gone in the Scan at hand when it was to be opened.
+	vanished map[string]bool
+	first    bool
+	scans    uint64
+	rescan   bool
+	roots    []string
+	watch    *watcher
 	// lostCache counts bytes that a power cut took from files after they were read.
 	lostCache int64
 }

@@ -2,6 +2,8 @@ package tail
 
 import (
 	"cmp"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -37,6 +39,9 @@ func (s *Set) welcome(c candidate, changes *Changes) {
 		return // a later scan will tell
 	}
 	name := s.nameOf(c.path)
+	if s.vanished[name] {
+		return
+	}
 	before := s.newest[name]
 	if before != nil && (!before.rotated && !before.gone || name != c.path && !s.newer(c.path, before)) {
 		before = nil // it still has the name, or had it later
@@ -48,7 +53,13 @@ func (s *Set) welcome(c candidate, changes *Changes) {
 			s.newest[name] = between // the file that has the name may be gone from it by now, and never be created
 		}
 	}
+	if s.vanished[name] {
+		return
+	}
 	f, err := s.create(c, name)
+	if s.vanishes(name, err) {
+		return
+	}
 	if err != nil {
 		changes.Problems = append(changes.Problems, Problem{c.path, err})
 		return
@@ -174,11 +185,26 @@ func (s *Set) between(before *File, live candidate) []*File {
 	slices.SortFunc(missed, func(a, b candidate) int { return compareRotated(live.path, a.path, b.path) })
 	var out []*File
 	for _, c := range missed {
-		if f, err := s.create(c, live.path); err == nil {
+		f, err := s.create(c, live.path)
+		if s.vanishes(live.path, err) {
+			break
+		}
+		if err == nil {
 			out = append(out, f)
 		}
 	}
 	return out
+}
+
+// vanishes tells whether a file had lost its name when it was to be opened: it was renamed or compressed after it was
+// looked at. The files behind it are then left to the next Scan, which finds it first under its new name.
+func (s *Set) vanishes(name string, err error) bool {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	s.vanished[name] = true
+	s.Rescan()
+	return true
 }
 
 // newer tells whether the rotated file path was in use after before.
