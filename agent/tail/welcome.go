@@ -47,11 +47,7 @@ func (s *Set) welcome(c candidate, changes *Changes) {
 		before = nil // it still has the name, or had it later
 	}
 	if name == c.path {
-		for _, between := range s.between(before, c) {
-			changes.New = append(changes.New, Found{File: between, Before: before})
-			before = between
-			s.newest[name] = between // the file that has the name may be gone from it by now, and never be created
-		}
+		before = s.welcomeMissed(before, c, changes)
 	}
 	if s.vanished[name] {
 		return
@@ -71,6 +67,16 @@ func (s *Set) welcome(c candidate, changes *Changes) {
 		s.skip(f)
 	}
 	changes.New = append(changes.New, Found{File: f, Before: before})
+}
+
+// welcomeMissed takes the files that came between before and live, and returns the newest of them.
+func (s *Set) welcomeMissed(before *File, live candidate, changes *Changes) *File {
+	for _, between := range s.between(before, live) {
+		changes.New = append(changes.New, Found{File: between, Before: before})
+		before = between
+		s.newest[live.path] = between // the file that has the name may be gone from it by now, and never be created
+	}
+	return before
 }
 
 // tooOld tells whether a new file is to be left out because of its age.
