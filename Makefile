@@ -113,7 +113,7 @@ lint: $(GOLANGCI) ## Run the linters, import rules included.
 .PHONY: verify
 verify: manifests lint ## Fail when generated files, module files, format or lint are not as they should be.
 	@stale=$$(git diff --name-only -- $(GENERATED); git ls-files --others --exclude-standard -- $(GENERATED)); \
-		test -z "$$stale" || { echo "make generate changed:" $$stale; exit 1; }
+		test -z "$$stale" || { echo "make manifests changed:" $$stale; exit 1; }
 	go mod tidy -diff
 	go -C hack/images mod tidy -diff
 	@test -z "$$(gofmt -l .)" || { echo "run make fmt:"; gofmt -l .; exit 1; }

@@ -113,9 +113,8 @@ func (b *base) patchStatus(ctx context.Context, before, after resource) error {
 		return nil
 	}
 	kind := corev1.EventTypeWarning
-	switch {
-	case ready.Status == metav1.ConditionTrue, ready.Reason == v1alpha1.ReasonRollingOut,
-		ready.Reason == v1alpha1.ReasonPending:
+	if ready.Status == metav1.ConditionTrue || ready.Reason == v1alpha1.ReasonRollingOut ||
+		ready.Reason == v1alpha1.ReasonPending {
 		kind = corev1.EventTypeNormal
 	}
 	b.events.Eventf(after, nil, kind, ready.Reason, "Reconcile", "%s", eventNote(ready.Message))

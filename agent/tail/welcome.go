@@ -39,9 +39,6 @@ func (s *Set) welcome(c candidate, changes *Changes) {
 		return // a later scan will tell
 	}
 	name := s.nameOf(c.path)
-	if s.vanished[name] {
-		return
-	}
 	before := s.newest[name]
 	if before != nil && (!before.rotated && !before.gone || name != c.path && !s.newer(c.path, before)) {
 		before = nil // it still has the name, or had it later
@@ -49,12 +46,9 @@ func (s *Set) welcome(c candidate, changes *Changes) {
 	if name == c.path {
 		before = s.welcomeMissed(before, c, changes)
 	}
-	if s.vanished[name] {
-		return
-	}
 	f, err := s.create(c, name)
-	if s.vanishes(name, err) {
-		return
+	if errors.Is(err, fs.ErrNotExist) {
+		return // a later scan finds it under another name
 	}
 	if err != nil {
 		changes.Problems = append(changes.Problems, Problem{c.path, err})
@@ -123,8 +117,13 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// create adds a file that was seen for the first time; name is its live name, whether it still has it or not.
+// create adds a file that was seen for the first time; name is its live name, whether it still has it or not. A file
+// that was renamed or compressed after it was looked at is fs.ErrNotExist, and so are those behind it: they are left to
+// the next Scan, which finds it first under its new name.
 func (s *Set) create(c candidate, name string) (*File, error) {
+	if s.vanished[name] {
+		return nil, fs.ErrNotExist
+	}
 	zipped := strings.HasSuffix(c.path, gzSuffix)
 	f := &File{
 		set: s, id: c.info.id, source: name, path: c.path, size: c.info.size, changed: s.now(),
@@ -136,6 +135,10 @@ func (s *Set) create(c candidate, name string) (*File, error) {
 	f.Rewind(Mark{})
 	if err := f.admit(); err != nil {
 		f.closeFile()
+		if errors.Is(err, fs.ErrNotExist) {
+			s.vanished[name] = true
+			s.Rescan()
+		}
 		return nil, err
 	}
 	s.add(f)
@@ -191,26 +194,11 @@ func (s *Set) between(before *File, live candidate) []*File {
 	slices.SortFunc(missed, func(a, b candidate) int { return compareRotated(live.path, a.path, b.path) })
 	var out []*File
 	for _, c := range missed {
-		f, err := s.create(c, live.path)
-		if s.vanishes(live.path, err) {
-			break
-		}
-		if err == nil {
+		if f, err := s.create(c, live.path); err == nil {
 			out = append(out, f)
 		}
 	}
 	return out
-}
-
-// vanishes tells whether a file had lost its name when it was to be opened: it was renamed or compressed after it was
-// looked at. The files behind it are then left to the next Scan, which finds it first under its new name.
-func (s *Set) vanishes(name string, err error) bool {
-	if !errors.Is(err, fs.ErrNotExist) {
-		return false
-	}
-	s.vanished[name] = true
-	s.Rescan()
-	return true
 }
 
 // newer tells whether the rotated file path was in use after before.

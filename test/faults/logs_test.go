@@ -2,7 +2,6 @@ package faults
 
 import (
 	"bytes"
-	"compress/gzip"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -135,16 +134,7 @@ func (w *logs) rotate() {
 		plain := fmt.Sprintf("%s-20261123-%06d", live, w.rotations)
 		w.agent.check(os.Rename(live, plain))
 		w.append(writer, nil)
-		text, err := os.ReadFile(plain)
-		w.agent.check(err)
-		var zipped bytes.Buffer
-		zip := gzip.NewWriter(&zipped)
-		_, err = zip.Write(text)
-		w.agent.check(err)
-		w.agent.check(zip.Close())
-		w.agent.check(os.WriteFile(plain+".tmp", zipped.Bytes(), 0o600))
-		w.agent.check(os.Rename(plain+".tmp", plain+".gz"))
-		w.agent.check(os.Remove(plain))
+		w.agent.check(compress(plain))
 		w.rotated = append(w.rotated, rotated{plain + ".gz", writer, int64(w.sources[writer].Count())})
 	}
 }

@@ -19,7 +19,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
@@ -177,10 +176,6 @@ func (c *cluster) patch(object client.Object, patch string) {
 func (c *cluster) list(list client.ObjectList) {
 	c.Helper()
 	c.check(c.List(c.Context(), list, client.InNamespace(namespace)))
-}
-
-func unstructuredOf(object map[string]any) *unstructured.Unstructured {
-	return &unstructured.Unstructured{Object: object}
 }
 
 // told counts the ConfigMaps of facts in which a text is.
