@@ -2,6 +2,7 @@ package agent
 
 import (
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -119,7 +120,7 @@ func TestRecords(t *testing.T) {
 		"a compressed file is read": {
 			change: func(b *bench) { b.cfg.Inputs[0].Files.Include = []string{b.path("app.log*")} },
 			act: func(b *bench) {
-				f, err := os.Create(b.path("app.log.1.gz"))
+				f, err := os.Create(b.path("app.log.1.gz.tmp")) // whole when it gets its name, as the kubelet does it
 				if err != nil {
 					b.t.Fatal(err)
 				}
@@ -128,7 +129,9 @@ func TestRecords(t *testing.T) {
 				if err := w.Close(); err != nil {
 					b.t.Fatal(err)
 				}
-				_ = f.Close()
+				if err := errors.Join(f.Close(), os.Rename(f.Name(), b.path("app.log.1.gz"))); err != nil {
+					b.t.Fatal(err)
+				}
 				b.write("app.log", "new\n")
 			},
 			want: []string{"old", "new"},
