@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/google/uuid"
 
 	"github.com/logpipe/logpipe/internal/pause"
 	"github.com/logpipe/logpipe/sink/format"
@@ -36,7 +37,21 @@ type tools struct {
 	path    *format.Path
 	slots   chan struct{} // one for each fetch that may be in memory
 	metrics *metrics
-	now     func() time.Time
+	outside
+}
+
+// outside is what differs from one run to the next though all else is the same. A simulation has its own.
+type outside struct {
+	now func() time.Time
+	// pause returns after least, and up to jitter more, or when ctx ends.
+	pause func(ctx context.Context, least, jitter time.Duration)
+	newID func() string
+}
+
+func realOutside() outside {
+	return outside{now: time.Now, newID: uuid.NewString, pause: func(ctx context.Context, least, jitter time.Duration) {
+		pause.For(ctx, least+rand.N(jitter+1))
+	}}
 }
 
 // partition writes one claimed partition. One goroutine runs it; its steps are called directly by tests.
@@ -108,7 +123,7 @@ func (p *partition) acquire(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("look up topic: %w", err)
 	}
-	p.session = newSession(p.files, p.at, topicID)
+	p.session = newSession(p.files, p.at, topicID, p.newID())
 	for _, step := range []func() error{p.session.claim, p.session.fence, p.session.recover} {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -160,7 +175,7 @@ func (p *partition) step(ctx context.Context) error {
 		p.idle = minIdle
 		return err
 	}
-	pause.For(ctx, min(p.idle, p.roll.timeLeft(p.now())))
+	p.outside.pause(ctx, min(p.idle, p.roll.timeLeft(p.now())), 0)
 	p.idle = min(2*p.idle, maxIdle)
 	return nil
 }
@@ -181,6 +196,9 @@ func (p *partition) news(ctx context.Context) (bool, error) {
 // pump moves one fetch into the roll. It holds one of the few slots meanwhile, which bounds the memory of all
 // partitions together.
 func (p *partition) pump(ctx context.Context) (more bool, err error) {
+	if ctx.Err() != nil {
+		return false, nil
+	}
 	select {
 	case p.slots <- struct{}{}:
 		defer func() { <-p.slots }()
@@ -345,7 +363,7 @@ func (p *partition) pause(ctx context.Context, err error) {
 	if p.roll != nil {
 		wait = min(wait, max(p.roll.timeLeft(p.now()), minBackoff))
 	}
-	pause.For(ctx, wait+rand.N(wait/4))
+	p.outside.pause(ctx, wait, wait/4)
 }
 
 func (p *partition) recovered() {

@@ -285,6 +285,23 @@ func TestRecreatedBehindItsBack(t *testing.T) {
 	}
 }
 
+// TestRecreatedBeforePublished has a sink die between commit and publication, and the topic made anew: what is
+// committed is not read again, so it must become visible.
+func TestRecreatedBeforePublished(t *testing.T) {
+	b := newBench(t)
+	b.cfg.Roll.MaxRecords = 0
+	p := b.owned()
+	b.pump(p)
+	if _, err := p.session.commit(p.roll); err != nil {
+		t.Fatal(err)
+	}
+	b.log.change(func() { b.log.id = "id-2" })
+	if err := drain(t.Context(), b.partition(b.files)); !errors.Is(err, errHalted) {
+		t.Errorf("got %v, want %v", err, errHalted)
+	}
+	b.wantOnce(0, 3)
+}
+
 // TestKafkaTroubleKeepsRoll has a broker that fails for a while: what was read before is not read again.
 func TestKafkaTroubleKeepsRoll(t *testing.T) {
 	b := newBench(t)

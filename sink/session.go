@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/google/uuid"
 	"github.com/logpipe/logpipe/internal/failpoint"
 	"github.com/logpipe/logpipe/sink/store"
 )
@@ -46,8 +45,8 @@ type session struct {
 	gap *offsetRange
 }
 
-func newSession(files store.Store, at layout, topicID string) *session {
-	return &session{files: files, at: at, topicID: topicID, id: uuid.NewString(), next: -1}
+func newSession(files store.Store, at layout, topicID, id string) *session {
+	return &session{files: files, at: at, topicID: topicID, id: id, next: -1}
 }
 
 func (s *session) dir() string { return s.at.session(s.id) }
@@ -109,6 +108,7 @@ func (s *session) recover() error {
 		return err
 	}
 	failpoint.Hit(failpoint.RecoverListed)
+	committed := s.topicID
 	for i, first := range commits {
 		m, err := s.readManifest(path.Join(s.at.commit(first), manifestName))
 		if errors.Is(err, fs.ErrNotExist) && i < len(commits)-1 {
@@ -128,6 +128,10 @@ func (s *session) recover() error {
 		if err := s.publish(m); err != nil {
 			return err
 		}
+		committed = m.TopicID
+	}
+	if committed != s.topicID {
+		return s.recreated(committed) // only now: what is committed becomes visible all the same
 	}
 	if s.next >= 0 {
 		return s.prune()
@@ -158,8 +162,6 @@ func (s *session) follow(m manifest, first int64) error {
 		return fmt.Errorf("%w: the manifest in %s begins at offset %d", errHalted, s.at.commit(first), m.First)
 	case s.next >= 0 && m.First != s.next:
 		return fmt.Errorf("%w: commit %s should begin at offset %d", errHalted, s.at.commit(first), s.next)
-	case m.TopicID != s.topicID:
-		return s.recreated(m.TopicID)
 	}
 	s.next = m.Last + 1
 	s.commits = append(s.commits, first)

@@ -98,7 +98,7 @@ func (s *Sink) pipe(ctx context.Context) error {
 	}
 	defer s.close("consumer group", group.close)
 	group.tools = &tools{
-		cfg: &s.cfg, files: files, path: path, metrics: s.metrics, now: time.Now,
+		cfg: &s.cfg, files: files, path: path, metrics: s.metrics, outside: realOutside(),
 		slots: make(chan struct{}, s.cfg.MaxFetchesInFlight),
 		open:  func(partition int32) source { return newReader(group.client, &s.cfg, partition, s.log) },
 	}

@@ -120,7 +120,8 @@ func (b *bench) partition(files store.Store) *partition {
 	}
 	t := &tools{cfg: &b.cfg, files: files, open: func(int32) source { return b.log }, path: path,
 		slots: make(chan struct{}, 1), metrics: newMetrics(func() Stats { return Stats{} }),
-		now: func() time.Time { return b.now }}
+		outside: realOutside()}
+	t.now = func() time.Time { return b.now }
 	return newPartition(t, 0, logr.Discard(), func(int64) {})
 }
 
