@@ -34,6 +34,7 @@ var topicInterval = 30 * time.Second
 
 // Agent moves the lines of one LogSource. One goroutine owns all of it but the snapshot of its figures.
 type Agent struct {
+	outside
 	cfg     Config
 	log     logr.Logger
 	metrics *metrics
@@ -43,9 +44,9 @@ type Agent struct {
 
 	journal  *journal.Journal
 	settings uint32
-	client   *kafka.Client
+	client   cluster
 	topic    kafka.Topic
-	producer *kafka.Producer
+	producer producer
 
 	files    *tail.Set
 	events   <-chan []tail.Event
@@ -92,6 +93,10 @@ func Run(ctx context.Context, cfg Config, log logr.Logger) error {
 
 // New opens the journal of an agent. While another agent has the state directory it waits until ctx is done.
 func New(ctx context.Context, cfg Config, log logr.Logger) (*Agent, error) {
+	return newAgent(ctx, cfg, log, realOutside())
+}
+
+func newAgent(ctx context.Context, cfg Config, log logr.Logger, out outside) (*Agent, error) {
 	cfg.Default()
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("invalid configuration: %w", err)
@@ -101,7 +106,7 @@ func New(ctx context.Context, cfg Config, log logr.Logger) (*Agent, error) {
 		return nil, fmt.Errorf("invalid configuration: %w", err)
 	}
 	a := &Agent{
-		cfg: cfg, log: log, metrics: newMetrics(), plan: plan, keyed: newFieldKey(cfg.PartitionKey),
+		outside: out, cfg: cfg, log: log, metrics: newMetrics(), plan: plan, keyed: newFieldKey(cfg.PartitionKey),
 		streams: map[journal.FileRef]*stream{}, lanes: map[int32]bool{}, reported: map[string]string{},
 		pool: batchPool{limit: journal.MaxPending + 1},
 	}
@@ -109,7 +114,7 @@ func New(ctx context.Context, cfg Config, log logr.Logger) (*Agent, error) {
 		a.limit = newLimiter(r)
 	}
 	a.origins = origins{
-		cfg: &a.cfg, nodes: &facts{file: cfg.NodeFactsFile}, pods: &facts{file: cfg.PodFactsFile},
+		cfg: &a.cfg, now: a.now, nodes: &facts{file: cfg.NodeFactsFile}, pods: &facts{file: cfg.PodFactsFile},
 	}
 	a.snapshot.Store(&Stats{Problem: "starting"})
 	if a.journal, err = journal.Open(ctx, cfg.StateDir); err != nil {
@@ -136,14 +141,14 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 		return err
 	}
 	for wait := retryFirst; ; wait = min(2*wait, retryMost) {
-		began := time.Now()
+		began := a.now()
 		err := a.session(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
 		a.problem(err.Error())
 		a.log.Error(err, "Interrupted, starting again from the journal", "after", wait)
-		if time.Since(began) > retryMost {
+		if a.now().Sub(began) > retryMost {
 			wait = retryFirst
 		}
 		if !pause.For(ctx, wait) {
@@ -186,20 +191,14 @@ func (a *Agent) serve() (stop func(), err error) {
 // session connects, settles what an earlier session or agent left in flight, and then follows the files until ctx is
 // done or something can't go on. Nothing but the journal and the open files outlives it.
 func (a *Agent) session(ctx context.Context) error {
-	if err := a.connect(ctx); err != nil {
+	if err := a.begin(ctx); err != nil {
 		return err
 	}
 	defer a.client.Close()
-	a.open, a.inFlight, a.unsynced = map[int32]*openBatch{}, map[int32]int{}, nil
-	a.producer = kafka.NewProducer(a.client, a.topic.Name, a.producerConfig(), a.log)
 	defer a.producer.Close()
-	if err := a.recover(ctx); err != nil {
+	if err := a.resume(ctx); err != nil {
 		return err
 	}
-	if err := a.rewind(); err != nil {
-		return err
-	}
-	a.problem("")
 	err := a.follow(ctx)
 	if ctx.Err() != nil {
 		err = errors.Join(err, a.finishUp())
@@ -207,9 +206,22 @@ func (a *Agent) session(ctx context.Context) error {
 	return err
 }
 
-// connect waits for Kafka and the topic.
-func (a *Agent) connect(ctx context.Context) error {
-	client, err := kafka.Connect(ctx, a.cfg.Kafka, a.log)
+// resume settles what is pending and goes back to where the journal says.
+func (a *Agent) resume(ctx context.Context) error {
+	a.open, a.inFlight, a.unsynced = map[int32]*openBatch{}, map[int32]int{}, nil
+	if err := a.recover(ctx); err != nil {
+		return err
+	}
+	if err := a.rewind(); err != nil {
+		return err
+	}
+	a.problem("")
+	return nil
+}
+
+// begin waits for Kafka and the topic.
+func (a *Agent) begin(ctx context.Context) error {
+	client, err := a.connect(ctx, a.cfg.Kafka, a.log)
 	if err != nil {
 		return err
 	}
@@ -217,7 +229,7 @@ func (a *Agent) connect(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, client.Close())
 	}
-	a.client, a.topic, a.topicAt = client, topic, time.Now().Add(topicInterval)
+	a.client, a.topic, a.topicAt = client, topic, a.now().Add(topicInterval)
 	if err := a.fitsInto(topic); err != nil {
 		return errors.Join(err, client.Close())
 	}
@@ -230,7 +242,11 @@ func (a *Agent) connect(ctx context.Context) error {
 			}
 		}
 	}
-	return a.putSettings()
+	if err := a.putSettings(); err != nil {
+		return errors.Join(err, client.Close())
+	}
+	a.producer = client.newProducer(topic.Name, a.producerConfig(), a.log)
+	return nil
 }
 
 // fitsInto refuses a topic that does not take the longest record.

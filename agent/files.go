@@ -74,6 +74,8 @@ func (a *Agent) tailConfig() tail.Config {
 		IgnoreOlder: a.ignoreOlder,
 		StartAtEnd:  a.cfg.StartAt == StartAtEnd,
 		Compressed:  *a.cfg.Compressed,
+		Now:         a.now,
+		Disk:        a.disk,
 	}
 	for _, input := range a.cfg.Inputs {
 		if input.Pods != nil {
@@ -110,7 +112,7 @@ func (in FilesInput) matches(file string) bool {
 
 func (a *Agent) newStream(f *tail.File, from origin) *stream {
 	s := &stream{
-		ref: journal.FileRef(f.Ref), file: f, from: from, ready: true, readAt: time.Now(),
+		ref: journal.FileRef(f.Ref), file: f, from: from, ready: true, readAt: a.now(),
 		desc: newDescriber(a.cfg.Metadata, a.cfg.Node, from), limit: a.limit,
 		perRecord: a.cfg.PartitionKey.Type == KeyField,
 	}
@@ -144,7 +146,7 @@ func (a *Agent) route(s *stream) {
 
 // scan takes what changed among the files.
 func (a *Agent) scan() error {
-	now := time.Now()
+	now := a.now()
 	a.scanAt = now.Add(a.cfg.ScanInterval.Std())
 	for _, f := range []*facts{a.origins.nodes, a.origins.pods} {
 		if err := f.reload(); err != nil {
@@ -295,7 +297,7 @@ func (a *Agent) keep(s *stream) error {
 		}
 		failpoint.Hit(failpoint.FileMoved)
 	}
-	if time.Since(s.readAt) > idleAfter {
+	if a.now().Sub(s.readAt) > idleAfter {
 		s.file.Idle()
 	}
 	if !s.isEnded || acked.Sealed.Compare(s.last) < 0 || a.carriedOn(s) {

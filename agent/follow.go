@@ -28,7 +28,7 @@ func (a *Agent) follow(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case r := <-a.producer.Results():
-			if err := a.acknowledged(r, time.Now()); err != nil {
+			if err := a.acknowledged(r, a.now()); err != nil {
 				return err
 			}
 		case events, ok := <-a.events:
@@ -38,7 +38,7 @@ func (a *Agent) follow(ctx context.Context) error {
 			a.woken(events)
 		case <-timer.C:
 		}
-		wait, err := a.step(ctx, time.Now())
+		wait, err := a.step(ctx, a.now())
 		if err != nil {
 			return err
 		}
@@ -115,7 +115,7 @@ func (a *Agent) nextStep(now time.Time, more, active bool) time.Duration {
 }
 
 func (a *Agent) woken(events []tail.Event) {
-	now := time.Now()
+	now := a.now()
 	for _, f := range a.files.Woken(events) {
 		for _, s := range a.order {
 			if s.file == f {
@@ -156,7 +156,7 @@ func (a *Agent) lookAtTopic(ctx context.Context) error {
 		a.topic.MaxMessageBytes = topic.MaxMessageBytes
 		return a.fitsInto(topic)
 	}
-	now := time.Now()
+	now := a.now()
 	for b := range a.unsealed() {
 		if done, err := a.sealIfFree(b, now); err != nil || !done {
 			a.topicAt = now // again at the next look
@@ -178,7 +178,7 @@ func (a *Agent) finishUp() error {
 	defer deadline.Stop()
 	for {
 		for b := range a.unsealed() {
-			if _, err := a.sealIfFree(b, time.Now()); err != nil {
+			if _, err := a.sealIfFree(b, a.now()); err != nil {
 				return err
 			}
 		}
@@ -192,7 +192,7 @@ func (a *Agent) finishUp() error {
 		case <-deadline.C:
 			return fmt.Errorf("%d batches were not acknowledged: they will be sent again", a.waiting())
 		case r := <-a.producer.Results():
-			if err := a.acknowledged(r, time.Now()); err != nil {
+			if err := a.acknowledged(r, a.now()); err != nil {
 				return err
 			}
 		}

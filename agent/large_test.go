@@ -38,7 +38,7 @@ func TestTopicTakesLess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &Agent{cfg: b.cfg, client: b.client, topic: topic}
+	a := &Agent{cfg: b.cfg, client: realCluster{b.client}, topic: topic}
 	for limit, wantErr := range map[int]string{10_000: "", 1_000: "decode.maxRecordBytes", 20_000: ""} {
 		spec := kafka.TopicSpec{Name: b.cfg.Topic, Partitions: 6, ReplicationFactor: 1,
 			Config: map[string]string{"max.message.bytes": strconv.Itoa(limit)}}

@@ -88,6 +88,7 @@ func matchesAny(patterns []string, name string) bool {
 // origins resolves where files come from.
 type origins struct {
 	cfg         *Config
+	now         func() time.Time
 	nodes, pods *facts
 }
 
@@ -117,7 +118,7 @@ func (o *origins) accepts(file string) bool {
 		}
 	}
 	_, pod := o.pod(file)
-	return pod != nil && o.pods.settled(pod.UID, time.Now())
+	return pod != nil && o.pods.settled(pod.UID, o.now())
 }
 
 func (o *origins) resolve(file string) origin {

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"slices"
 	"syscall"
-	"time"
 
 	"github.com/IBM/sarama"
 
@@ -235,7 +234,7 @@ func (a *Agent) resend(batches []*openBatch) error {
 	failpoint.Hit(failpoint.RecoverSynced)
 	for i, b := range a.journal.State().Pending {
 		open := batches[i]
-		s := &sealed{journal: b, open: open, bytes: open.size, at: time.Now()}
+		s := &sealed{journal: b, open: open, bytes: open.size, at: a.now()}
 		s.kafka = a.kafkaBatch(&s.journal, open.records, open.times)
 		s.kafka.Opaque = s
 		open.pinned = true // its memory is not of the usual size

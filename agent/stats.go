@@ -31,7 +31,7 @@ func (a *Agent) updateStats() {
 		Files: len(a.order), ReadBytes: a.totals.readBytes, Records: a.totals.records, AckedRecords: a.totals.acked,
 		AckedBytes: a.totals.ackedBytes, LostRecords: a.totals.lostRecords, LostBytes: a.totals.lostBytes,
 	}
-	now, soonest := time.Now(), -1.0
+	now, soonest := a.now(), -1.0
 	for _, s := range a.order {
 		stats.LagBytes += s.file.Lag()
 		if left := s.timeToLoss(now); left >= 0 && (soonest < 0 || left < soonest) {
@@ -43,7 +43,7 @@ func (a *Agent) updateStats() {
 	for _, status := range a.producer.Status() {
 		if !status.BlockedSince.IsZero() {
 			blocked++
-			if time.Since(status.BlockedSince) > blockedAfter {
+			if now.Sub(status.BlockedSince) > blockedAfter {
 				stats.Problem = "a partition takes no batches: " + status.Err.Error()
 			}
 		}

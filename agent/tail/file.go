@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
-	"golang.org/x/sys/unix"
 )
 
 var (
@@ -37,7 +35,7 @@ type File struct {
 	mark Mark
 	boot string
 
-	fd  *os.File
+	fd  Handle
 	zip *gzipReader
 
 	size     int64
@@ -84,7 +82,7 @@ func (f *File) Read(buf []byte) (int, error) {
 		return f.zip.peek(buf)
 	}
 	before := min(f.position, MarkBytes)
-	n, err := f.readAround(buf, before)
+	n, err := f.fd.ReadAround(f.overlap[:before], buf, f.position-before)
 	if err != nil {
 		return 0, fmt.Errorf("read %s: %w", f.path, err)
 	}
@@ -106,17 +104,6 @@ func (f *File) Read(buf []byte) (int, error) {
 	return n, nil
 }
 
-// readAround reads the bytes before the position and those behind it in one system call, so that no truncation can come
-// between them.
-func (f *File) readAround(buf []byte, before int64) (int, error) {
-	for {
-		n, err := unix.Preadv(int(f.fd.Fd()), [][]byte{f.overlap[:before], buf}, f.position-before)
-		if !errors.Is(err, unix.EINTR) {
-			return n, err
-		}
-	}
-}
-
 // continues tells whether before is what was before the position when it was read.
 func (f *File) continues(before []byte) bool {
 	if f.tail != nil {
@@ -132,15 +119,15 @@ func (f *File) continues(before []byte) bool {
 // shrunk is called when the file ends before the position. After a power cut the page cache is lost, and with it the
 // end of the file; where the head is still the same, reading goes on at the new end.
 func (f *File) shrunk() error {
-	found, err := lookAt(f.fd)
+	found, err := f.fd.Look()
 	if err != nil {
 		return err
 	}
-	if f.mayHaveLostCache(found.size) && f.headMatches(f.fd) {
-		f.set.lostCache += f.position - found.size
-		f.position, f.mark = found.size, Mark{Offset: found.size}
-		f.tail = make([]byte, min(found.size, MarkBytes), MarkBytes)
-		if _, err := f.fd.ReadAt(f.tail, found.size-int64(len(f.tail))); err != nil {
+	if f.mayHaveLostCache(found.Size) && f.headMatches(f.fd) {
+		f.set.lostCache += f.position - found.Size
+		f.position, f.mark = found.Size, Mark{Offset: found.Size}
+		f.tail = make([]byte, min(found.Size, MarkBytes), MarkBytes)
+		if _, err := f.fd.ReadAt(f.tail, found.Size-int64(len(f.tail))); err != nil {
 			return fmt.Errorf("read %s: %w", f.path, err)
 		}
 		return io.EOF
@@ -158,12 +145,12 @@ func (f *File) open() error {
 	if f.gone {
 		return fmt.Errorf("%s: %w", f.path, ErrNotFound)
 	}
-	fd, err := openFile(f.set.root(f.path), f.path)
+	fd, err := f.set.disk.Open(f.set.root(f.path), f.path)
 	if err != nil {
 		return err
 	}
-	found, err := lookAt(fd)
-	if err != nil || !f.id.sameInode(found.id) {
+	found, err := fd.Look()
+	if err != nil || !f.id.sameInode(found.ID) {
 		f.set.Rescan()
 		return errors.Join(fmt.Errorf("%s: another file has this name now: %w", f.path, fs.ErrNotExist), err, fd.Close())
 	}
@@ -178,7 +165,7 @@ func (f *File) open() error {
 	}
 	f.fd = fd
 	if f.id.Generation == 0 {
-		f.id.Generation = generation(fd)
+		f.id.Generation = fd.Generation()
 	}
 	return nil
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/cespare/xxhash/v2"
 )
@@ -29,16 +28,16 @@ type gzipReader struct {
 }
 
 // newGzipReader starts behind position, where the bytes before, which it returns too, must have the hash of mark.
-func newGzipReader(f *os.File, position int64, mark Mark) (z *gzipReader, tail []byte, err error) {
-	info, err := f.Stat()
+func newGzipReader(f Handle, position int64, mark Mark) (z *gzipReader, tail []byte, err error) {
+	found, err := f.Look()
 	if err != nil {
 		return nil, nil, err
 	}
-	zip, err := gzip.NewReader(io.NewSectionReader(f, 0, info.Size()))
+	zip, err := gzip.NewReader(io.NewSectionReader(f, 0, found.Size))
 	if err != nil {
 		return nil, nil, err
 	}
-	z = &gzipReader{zip: zip, size: info.Size()}
+	z = &gzipReader{zip: zip, size: found.Size}
 	tail = make([]byte, 0, MarkBytes)
 	buf := make([]byte, 32<<10)
 	for left := position; left > 0; {
@@ -85,12 +84,12 @@ func (z *gzipReader) discard(n int) {
 }
 
 // gzipHead hashes up to limit first bytes of what f holds compressed.
-func gzipHead(f *os.File, limit int) (Head, error) {
-	info, err := f.Stat()
+func gzipHead(f Handle, limit int) (Head, error) {
+	found, err := f.Look()
 	if err != nil {
 		return Head{}, err
 	}
-	zip, err := gzip.NewReader(io.NewSectionReader(f, 0, info.Size()))
+	zip, err := gzip.NewReader(io.NewSectionReader(f, 0, found.Size))
 	if err != nil {
 		return Head{}, err
 	}

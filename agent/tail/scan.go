@@ -6,14 +6,12 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
-
-	"github.com/bmatcuk/doublestar/v4"
 )
 
 // candidate is a name that a Scan found.
 type candidate struct {
 	path string
-	info info
+	info Info
 }
 
 // Scan looks at all names. It opens only files that are new, and those that may be compressed forms of known ones.
@@ -52,7 +50,7 @@ func (s *Set) match(changes *Changes) ([]candidate, error) {
 	seen := map[string]bool{}
 	var unknown []candidate
 	for _, pattern := range s.cfg.Include {
-		paths, err := doublestar.FilepathGlob(pattern, doublestar.WithNoFollow())
+		paths, err := s.disk.Glob(pattern)
 		if err != nil && !errors.Is(err, fs.ErrPermission) {
 			return nil, fmt.Errorf("look for %s: %w", pattern, err)
 		}
@@ -61,13 +59,13 @@ func (s *Set) match(changes *Changes) ([]candidate, error) {
 				continue
 			}
 			seen[path] = true
-			found, err := look(path)
+			found, err := s.disk.Look(path)
 			switch {
 			case errors.Is(err, fs.ErrNotExist):
 			case err != nil:
 				changes.Problems = append(changes.Problems, Problem{path, err})
-			case !found.regular:
-				err := fmt.Errorf("%s is %s, not a regular file", path, found.mode)
+			case !found.Regular:
+				err := fmt.Errorf("%s is %s, not a regular file", path, found.Mode)
 				changes.Problems = append(changes.Problems, Problem{path, err})
 			case !s.note(path, found, true):
 				unknown = append(unknown, candidate{path, found})
@@ -82,10 +80,10 @@ func (s *Set) excluded(path string) bool {
 }
 
 // note brings a known file up to date; false if no file has the inode.
-func (s *Set) note(path string, found info, live bool) bool {
-	f := s.find(found.id)
+func (s *Set) note(path string, found Info, live bool) bool {
+	f := s.find(found.ID)
 	if f == nil || f.gone && f.fd == nil {
-		f = s.findGzip(found.id)
+		f = s.findGzip(found.ID)
 		if f == nil {
 			return false
 		}
@@ -98,13 +96,13 @@ func (s *Set) note(path string, found info, live bool) bool {
 	if f.path != path {
 		f.path, f.rotated = path, path != f.source
 	}
-	if found.size < f.position {
-		f.replaced = f.position > 0 && !f.mayHaveLostCache(found.size)
+	if found.Size < f.position {
+		f.replaced = f.position > 0 && !f.mayHaveLostCache(found.Size)
 	}
-	if found.size > f.size {
+	if found.Size > f.size {
 		f.changed = s.now()
 	}
-	f.size, f.live, f.gone, f.scan = found.size, live, false, s.scans
+	f.size, f.live, f.gone, f.scan = found.Size, live, false, s.scans
 	return true
 }
 

@@ -2,7 +2,6 @@ package tail
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -37,6 +36,8 @@ type Config struct {
 	Quiet time.Duration
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
+	// Disk is where the files are. Default the machine's.
+	Disk Disk
 }
 
 // Known is a file of an earlier run.
@@ -79,6 +80,7 @@ type Gone struct {
 // Set knows all files that match, and those that did.
 type Set struct {
 	cfg   Config
+	disk  Disk
 	boot  string
 	files []*File
 	// byInode finds files by inode number; several may have had it.
@@ -132,7 +134,13 @@ func NewSet(cfg Config, known []Known) *Set {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	s := &Set{cfg: cfg, boot: bootID(), byInode: map[uint64][]*File{}, newest: map[string]*File{}, first: len(known) == 0}
+	if cfg.Disk == nil {
+		cfg.Disk = machine{}
+	}
+	s := &Set{
+		cfg: cfg, disk: cfg.Disk, boot: bootID(), byInode: map[uint64][]*File{}, newest: map[string]*File{},
+		first: len(known) == 0,
+	}
 	for _, pattern := range cfg.Include {
 		root, _ := doublestar.SplitPattern(filepath.ToSlash(pattern))
 		s.roots = append(s.roots, root)
@@ -246,7 +254,7 @@ func (s *Set) Open(ref uint32, mark Mark) (*File, error) {
 		return again, nil
 	}
 	// What is open can be read whatever became of its name, and may be the plain form of what is compressed by now.
-	fd, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", f.fd.Fd()))
+	fd, err := f.fd.Reopen()
 	if err != nil {
 		return nil, fmt.Errorf("open %s again: %w", f.path, err)
 	}

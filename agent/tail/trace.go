@@ -1,7 +1,6 @@
 package tail
 
 import (
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,36 +13,36 @@ const traceTries = 3
 
 // trace looks for a file that has none of the names that match: it was renamed, compressed or deleted.
 func (s *Set) trace(f *File) {
-	if found, err := look(f.path); err == nil && found.regular && f.id.sameInode(found.id) && !f.live {
+	if found, err := s.disk.Look(f.path); err == nil && found.Regular && f.id.sameInode(found.ID) && !f.live {
 		s.note(f.path, found, false) // a rotated file where it was before
 		return
 	}
 	for range traceTries {
-		entries, _ := os.ReadDir(filepath.Dir(f.path))
-		if s.tracePlain(f, entries) || s.traceGzip(f, entries) {
+		names, _ := s.disk.List(filepath.Dir(f.path))
+		if s.tracePlain(f, names) || s.traceGzip(f, names) {
 			return
 		}
 	}
 	f.gone, f.live = true, false
 	if f.fd != nil {
-		if found, err := lookAt(f.fd); err == nil {
-			if found.size > f.size {
+		if found, err := f.fd.Look(); err == nil {
+			if found.Size > f.size {
 				f.changed = s.now()
 			}
-			f.size = found.size
+			f.size = found.Size
 		}
 	}
 }
 
 // tracePlain looks for another name of the file in its directory.
-func (s *Set) tracePlain(f *File, entries []os.DirEntry) bool {
-	for _, e := range entries {
-		path := filepath.Join(filepath.Dir(f.path), e.Name())
-		found, err := look(path)
-		if err != nil || !found.regular || !f.id.sameInode(found.id) {
+func (s *Set) tracePlain(f *File, names []string) bool {
+	for _, name := range names {
+		path := filepath.Join(filepath.Dir(f.path), name)
+		found, err := s.disk.Look(path)
+		if err != nil || !found.Regular || !f.id.sameInode(found.ID) {
 			continue
 		}
-		if s.find(found.id) == f || s.findGzip(found.id) == f {
+		if s.find(found.ID) == f || s.findGzip(found.ID) == f {
 			s.note(path, found, false)
 			f.rotated = true
 			return true
@@ -55,7 +54,7 @@ func (s *Set) tracePlain(f *File, entries []os.DirEntry) bool {
 // traceGzip looks for the compressed form of a file whose plain form has no name any more: the one with its name if it
 // begins alike, or else the oldest that begins alike and goes on alike up to the position. A file that was empty when
 // it was last seen begins like all: then its name tells nothing, for it may have been its successor's since.
-func (s *Set) traceGzip(f *File, entries []os.DirEntry) bool {
+func (s *Set) traceGzip(f *File, names []string) bool {
 	if !s.cfg.Compressed {
 		return false
 	}
@@ -66,15 +65,15 @@ func (s *Set) traceGzip(f *File, entries []os.DirEntry) bool {
 	if f.head.Bytes > 0 && s.tryGzip(f, f.path+gzSuffix, f.fd == nil && !f.finished) {
 		return true
 	}
-	return slices.ContainsFunc(compressedForms(f, entries), func(path string) bool { return s.tryGzip(f, path, true) })
+	return slices.ContainsFunc(compressedForms(f, names), func(path string) bool { return s.tryGzip(f, path, true) })
 }
 
 // compressedForms lists the names that a compressed form of f may have, from old to new.
-func compressedForms(f *File, entries []os.DirEntry) []string {
+func compressedForms(f *File, names []string) []string {
 	var paths []string
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), filepath.Base(f.source)) && strings.HasSuffix(e.Name(), gzSuffix) {
-			paths = append(paths, filepath.Join(filepath.Dir(f.path), e.Name()))
+	for _, name := range names {
+		if strings.HasPrefix(name, filepath.Base(f.source)) && strings.HasSuffix(name, gzSuffix) {
+			paths = append(paths, filepath.Join(filepath.Dir(f.path), name))
 		}
 	}
 	slices.SortFunc(paths, func(a, b string) int { return compareRotated(f.source, a, b) })
@@ -82,16 +81,16 @@ func compressedForms(f *File, entries []os.DirEntry) []string {
 }
 
 func (s *Set) tryGzip(f *File, path string, thorough bool) bool {
-	found, err := look(path)
-	if err != nil || !found.regular || s.findGzip(found.id) != nil || !s.compressedFrom(path, f, thorough) {
+	found, err := s.disk.Look(path)
+	if err != nil || !found.Regular || s.findGzip(found.ID) != nil || !s.compressedFrom(path, f, thorough) {
 		return false
 	}
-	if born := time.Unix(0, f.id.Birth).Truncate(time.Second); f.head.Bytes == 0 && found.changed.Before(born) {
+	if born := time.Unix(0, f.id.Birth).Truncate(time.Second); f.head.Bytes == 0 && found.Changed.Before(born) {
 		return false // it was written before f was there
 	}
 	// A descriptor of the plain form stays open: reading goes on there.
 	s.unwatchFile(f)
-	s.move(f, found.id)
+	s.move(f, found.ID)
 	f.path, f.gzip, f.rotated, f.live, f.scan, f.gone = path, true, true, false, s.scans, false
 	return true
 }
@@ -99,7 +98,7 @@ func (s *Set) tryGzip(f *File, path string, thorough bool) bool {
 // compressedFrom tells whether path holds f compressed. A thorough look also compares what precedes the position, for
 // which all before it has to be decompressed.
 func (s *Set) compressedFrom(path string, f *File, thorough bool) bool {
-	fd, err := openFile(s.root(path), path)
+	fd, err := s.disk.Open(s.root(path), path)
 	if err != nil {
 		return false
 	}
@@ -125,14 +124,14 @@ func (s *Set) placeReplaced(unknown []candidate, changes *Changes) []candidate {
 		next := &File{set: s, id: id, source: f.source, path: path, live: f.live, changed: s.now(), scan: s.scans, watch: -1}
 		next.id.Incarnation++
 		next.Rewind(Mark{})
-		if found, err := look(path); err == nil {
-			next.size = found.size
+		if found, err := s.disk.Look(path); err == nil {
+			next.size = found.Size
 		}
 		f.closeFile()
 		s.unwatchFile(f)
 		if i := slices.IndexFunc(unknown, func(c candidate) bool { return s.copiedFrom(c, f) }); i >= 0 {
-			s.move(f, unknown[i].info.id)
-			f.path, f.replaced, f.rotated, f.size = unknown[i].path, false, true, unknown[i].info.size
+			s.move(f, unknown[i].info.ID)
+			f.path, f.replaced, f.rotated, f.size = unknown[i].path, false, true, unknown[i].info.Size
 			f.scan, f.changed = s.scans, s.now()
 			unknown = slices.Delete(unknown, i, i+1)
 		} else {
@@ -147,10 +146,10 @@ func (s *Set) placeReplaced(unknown []candidate, changes *Changes) []candidate {
 
 // copiedFrom tells whether c holds the bytes that were read of f, and at least as many: then it is a copy of f.
 func (s *Set) copiedFrom(c candidate, f *File) bool {
-	if !sibling(f.source, c.path) || c.info.size < f.position || f.head.Bytes == 0 {
+	if !sibling(f.source, c.path) || c.info.Size < f.position || f.head.Bytes == 0 {
 		return false
 	}
-	fd, err := openFile(s.root(c.path), c.path)
+	fd, err := s.disk.Open(s.root(c.path), c.path)
 	if err != nil {
 		return false
 	}
@@ -164,7 +163,7 @@ func (s *Set) copiedFrom(c candidate, f *File) bool {
 
 // mayBeCopy tells whether c may be a copy of a file that is about to be truncated (copytruncate).
 func (s *Set) mayBeCopy(c candidate) bool {
-	if s.now().Sub(c.info.changed) > copyGrace {
+	if s.now().Sub(c.info.Changed) > copyGrace {
 		return false
 	}
 	for _, f := range s.files {

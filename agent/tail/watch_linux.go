@@ -34,6 +34,9 @@ const (
 // Watch starts to tell of changes on the channel it returns: Woken takes what comes there. It returns an error where
 // the kernel has no more inotify instances; scanning works without.
 func (s *Set) Watch() (<-chan []Event, error) {
+	if _, ok := s.disk.(machine); !ok {
+		return nil, errors.New("the disk tells of no changes")
+	}
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
 		return nil, fmt.Errorf("start inotify (is fs.inotify.max_user_instances used up?): %w", err)
@@ -134,8 +137,8 @@ func (s *Set) WatchFile(f *File) bool {
 		f.watch = int32(wd)
 		s.watch.files[f.watch] = f
 	}
-	found, err := look(f.path)
-	if err != nil || found.size > f.position {
+	found, err := s.disk.Look(f.path)
+	if err != nil || found.Size > f.position {
 		return false
 	}
 	return true

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -24,14 +23,14 @@ func sibling(live, path string) bool {
 // welcome takes a file that no one knows. If another file had its name, or it is a rotated form of that name, it is
 // read behind the newest such file.
 func (s *Set) welcome(c candidate, changes *Changes) {
-	if s.knows(c.info.id) {
+	if s.knows(c.info.ID) {
 		return // the compressed form of a known file, or a second name of one that is new itself
 	}
 	zipped := strings.HasSuffix(c.path, gzSuffix)
 	switch {
 	case zipped && !s.cfg.Compressed:
 		return
-	case zipped && (exists(strings.TrimSuffix(c.path, gzSuffix)) || s.has(strings.TrimSuffix(c.path, gzSuffix))):
+	case zipped && (s.exists(strings.TrimSuffix(c.path, gzSuffix)) || s.has(strings.TrimSuffix(c.path, gzSuffix))):
 		return // it is just being made: a later scan finds its plain form gone, and takes it for that
 	case s.tooOld(c):
 		return
@@ -79,7 +78,7 @@ func (s *Set) tooOld(c candidate) bool {
 		return false
 	}
 	most := s.cfg.IgnoreOlder(c.path)
-	return most > 0 && s.now().Sub(c.info.changed) > most
+	return most > 0 && s.now().Sub(c.info.Changed) > most
 }
 
 // nameOf returns the live name that path is a rotated form of, if a file has or had it, or path itself.
@@ -112,8 +111,8 @@ func (s *Set) has(path string) bool {
 	return slices.ContainsFunc(s.files, func(f *File) bool { return f.path == path && !f.gone })
 }
 
-func exists(path string) bool {
-	_, err := os.Lstat(path)
+func (s *Set) exists(path string) bool {
+	_, err := s.disk.Look(path)
 	return err == nil
 }
 
@@ -126,7 +125,7 @@ func (s *Set) create(c candidate, name string) (*File, error) {
 	}
 	zipped := strings.HasSuffix(c.path, gzSuffix)
 	f := &File{
-		set: s, id: c.info.id, source: name, path: c.path, size: c.info.size, changed: s.now(),
+		set: s, id: c.info.ID, source: name, path: c.path, size: c.info.Size, changed: s.now(),
 		live: !zipped && name == c.path, rotated: name != c.path, gzip: zipped, scan: s.scans, watch: -1,
 	}
 	if zipped && name == c.path {
@@ -174,19 +173,19 @@ func (s *Set) between(before *File, live candidate) []*File {
 		return nil
 	}
 	dir := filepath.Dir(live.path)
-	entries, _ := os.ReadDir(dir)
+	names, _ := s.disk.List(dir)
 	var missed []candidate
-	for _, e := range entries {
-		path := filepath.Join(dir, e.Name())
+	for _, name := range names {
+		path := filepath.Join(dir, name)
 		if !sibling(live.path, path) || strings.HasSuffix(path, tmpSuffix) || !s.newer(path, before) {
 			continue
 		}
-		found, err := look(path)
-		if err != nil || !found.regular || s.knows(found.id) {
+		found, err := s.disk.Look(path)
+		if err != nil || !found.Regular || s.knows(found.ID) {
 			continue
 		}
 		plain, zipped := strings.CutSuffix(path, gzSuffix)
-		if zipped && (!s.cfg.Compressed || exists(plain)) {
+		if zipped && (!s.cfg.Compressed || s.exists(plain)) {
 			continue
 		}
 		missed = append(missed, candidate{path, found})
@@ -206,8 +205,8 @@ func (s *Set) newer(path string, before *File) bool {
 	if !before.gone {
 		return compareRotated(before.source, before.path, path) < 0
 	}
-	found, err := look(path)
-	return err == nil && found.changed.UnixNano() > before.id.Birth
+	found, err := s.disk.Look(path)
+	return err == nil && found.Changed.UnixNano() > before.id.Birth
 }
 
 // compareRotated orders rotated names from old to new: numbers count down (app.log.2, app.log.1), times count up.
