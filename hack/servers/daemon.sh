@@ -133,8 +133,9 @@ spawn() {
   [[ ! -f $log ]] || mv "$log" "$log.1"
   setsid "$@" >"$log" 2>&1 </dev/null 8>&- &
   echo $! >"$DIR/pid/$name"
-  for ((try = 0; try < 100; try++)); do # until exec has happened
+  for ((try = 0; try < 1500; try++)); do # until exec has happened, which takes long on a busy machine
     alive "$name" && return
+    kill -0 $! 2>/dev/null || return 0 # whoever waits for its log says what became of it
     sleep 0.02
   done
 }
