@@ -260,10 +260,11 @@ func (a *Agent) poll(now time.Time) (active bool, err error) {
 	return active, nil
 }
 
-// pollHeld completes a multi-line record that no line followed for long enough; it reports whether there is one.
+// pollHeld completes a multi-line record that no line followed for long enough; it reports whether there is one. One at
+// the end of a rotated file may go on in the next, which gets it in a moment.
 func (a *Agent) pollHeld(s *stream, now time.Time) (bool, error) {
 	m := a.cfg.Decode.Multiline
-	if m == nil || s.feed.active || s.dec.Pending() == 0 {
+	if m == nil || s.feed.active || s.after != nil || s.dec.Pending() == 0 {
 		return false, nil
 	}
 	if now.Sub(s.grewAt) < m.Timeout.Std() {
@@ -310,6 +311,7 @@ func (a *Agent) keep(s *stream) error {
 	}
 	if !s.finished {
 		s.finished = true
+		s.clean = s.file.MarkAt(s.file.Position(), nil) // also behind a record that ended in the next file
 		s.file.Finish()
 		failpoint.Hit(failpoint.FileFinished)
 		a.log.V(1).Info("Finished file", "file", s.file.Path(), "bytes", s.file.Position(), "id", s.ref)

@@ -179,3 +179,54 @@ func refuse(cluster *kfake.Cluster, numbers ...int) *atomic.Int32 {
 	})
 	return &refused
 }
+
+// TestRecordAcrossRotation refuses the batch with a record that began in one file and ended in the next. To build it
+// again, decoding has to start in the first.
+func TestRecordAcrossRotation(t *testing.T) {
+	tests := map[string]struct {
+		change            func(cfg *Config)
+		first, begin, end string
+		want              []string
+	}{
+		"lines joined by a pattern": {
+			change: func(c *Config) { c.Decode.Multiline = &decode.Multiline{EndPattern: `end$`} },
+			first:  "first end\n", begin: "begin\n", end: "end\nlast end\n",
+			want: []string{"first end", "begin\nend", "last end"},
+		},
+		"parts of CRI": {
+			change: func(c *Config) { c.Decode.Format = decode.FormatCRI },
+			first:  criTime + "stdout F first\n",
+			begin:  criTime + "stdout P be\n",
+			end:    criTime + "stderr F other\n" + criTime + "stdout P gi\n" + criTime + "stdout F n\n",
+			want:   []string{"first", "other", "begin"},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cluster := newFake(t)
+			b := benchOn(t, cluster.ListenAddrs(), 1)
+			b.cfg.Decode.Format = decode.FormatRaw
+			test.change(&b.cfg)
+			refused := refuse(cluster, 2)
+			stop := b.run()
+			b.write("app.log", test.first)
+			b.read(1)
+			b.write("app.log", test.begin)
+			if err := os.Rename(b.path("app.log"), b.path("app.log.1")); err != nil {
+				t.Fatal(err)
+			}
+			b.write("app.log", test.end)
+			if diff := cmp.Diff(test.want, values(b.read(len(test.want)))); diff != "" {
+				t.Errorf("records (-want +got):\n%s", diff)
+			}
+			if refused.Load() != 1 {
+				t.Errorf("%d batches were refused, not 1: the test shows nothing", refused.Load())
+			}
+			stop()
+			b.run() // what is finished is not begun again
+			b.write("app.log", test.first)
+			b.read(len(test.want) + 1)
+		})
+	}
+}

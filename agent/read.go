@@ -140,7 +140,9 @@ func (a *Agent) finish(s *stream, now time.Time) {
 	if offset := s.dec.Clean(); offset > s.clean.Offset {
 		s.clean, s.moved = s.cleanMark(offset, f.chunk), true
 	}
-	s.carried()
+	if s.before != nil && !s.dec.CarriesOver() {
+		s.before = nil
+	}
 	s.file.Advance(consumed, f.chunk[:consumed])
 	if a.open[f.from.partition] == f.from && !s.perRecord {
 		f.from.used += consumed
@@ -158,8 +160,10 @@ func (a *Agent) finish(s *stream, now time.Time) {
 func (a *Agent) put(s *stream, now time.Time) (bool, error) {
 	rec := &s.feed.record
 	e := &a.entry
-	*e = entry{from: s, rec: rec, key: s.key, value: rec.Value, headers: s.desc.describe(rec), carried: s.carried()}
-	if e.carried == nil {
+	*e = entry{from: s, rec: rec, key: s.key, value: rec.Value, headers: s.desc.describe(rec)}
+	if rec.Carried {
+		e.carried = s.before
+	} else {
 		e.clean = s.cleanMark(rec.Clean, s.feed.chunk)
 	}
 	partition := s.partition
@@ -236,7 +240,7 @@ func (a *Agent) ended(s *stream) {
 	s.isEnded, s.ready = true, false
 	if next := s.after; next != nil && s.dec.Pending() > 0 {
 		s.dec.NextFile(0)
-		next.dec, next.before = s.dec, s
+		next.dec, next.before, next.grewAt = s.dec, s, a.now()
 		s.dec = decode.New(a.plan, s.file.Position(), &a.decoded)
 	}
 	a.release(s)

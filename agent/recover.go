@@ -264,7 +264,9 @@ func (a *Agent) rewind() error {
 		a.start(s, stored.State.Mark)
 		a.route(s)
 		s.isEnded, s.ready = s.finished, !s.finished
+		s.waiting, s.after = false, nil
 	}
+	a.chain() // what had its turn may have to wait again
 	failpoint.Hit(failpoint.RecoverRewound)
 	return nil
 }

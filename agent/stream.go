@@ -56,17 +56,6 @@ func (s *stream) carrySpan() journal.Span {
 	return journal.Span{File: s.ref, Clean: s.clean, First: end, Last: end}
 }
 
-// carried returns the stream in which decoding has to start for the next record of s, or nil.
-func (s *stream) carried() *stream {
-	if s.before == nil {
-		return nil
-	}
-	if !s.dec.CarriesOver() {
-		s.before = nil
-	}
-	return s.before
-}
-
 // cleanMark returns the mark for the clean offset of a record in chunk. An offset before the chunk has the mark that
 // the stream had when the chunk began, or an earlier one, from where decoding gives the same.
 func (s *stream) cleanMark(offset int64, chunk []byte) tail.Mark {

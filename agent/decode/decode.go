@@ -62,6 +62,9 @@ type Record struct {
 	Position Position
 	// Clean is the offset from where a fresh Decoder gives this record, and all behind it, again.
 	Clean int64
+	// Carried says that it may have begun in the file before NextFile: then decoding has to start there, and Clean means
+	// nothing.
+	Carried bool
 	// Flushed says that Flush completed the record: a rebuild has to flush after Position.End as well.
 	Flushed bool
 }

@@ -127,7 +127,7 @@ func (d *Decoder) NextFile(offset int64) {
 	d.clean, d.inLine = offset, false
 }
 
-// CarriesOver tells whether records still depend on the file before NextFile: decoding has to start there.
+// CarriesOver tells whether records that are not complete yet depend on the file before NextFile.
 func (d *Decoder) CarriesOver() bool { return d.carries }
 
 // Next returns the next record, or false when more bytes are needed.

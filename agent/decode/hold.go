@@ -178,6 +178,7 @@ func (d *Decoder) emit(value []byte, from *held, s Stream, index int32, inChunk 
 	d.stats.Records++
 	d.queue = append(d.queue, Record{
 		Value: value, InChunk: inChunk && !changed && d.framing.inChunk, Time: from.time, Stream: s, Raw: from.raw,
-		Position: Position{End: d.end, Index: index}, Clean: d.before, Flushed: d.flushed,
+		Position: Position{End: d.end, Index: index}, Clean: d.before, Carried: d.carries,
+		Flushed: d.flushed,
 	})
 }
