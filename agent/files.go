@@ -287,8 +287,8 @@ func (a *Agent) keep(s *stream) error {
 	if err := a.store(s); err != nil {
 		return err
 	}
-	acked, ok := a.journal.AckedPosition(s.ref)
-	if !ok || s.sealed != s.last || s.before != nil || s.feed.active {
+	pending, known := a.journal.Pending(s.ref)
+	if !known || s.sealed != s.last || s.before != nil || s.feed.active {
 		return nil
 	}
 	if s.moved {
@@ -301,7 +301,7 @@ func (a *Agent) keep(s *stream) error {
 	if a.now().Sub(s.readAt) > idleAfter {
 		s.file.Idle()
 	}
-	if !s.isEnded || acked.Sealed.Compare(s.last) < 0 || a.carriedOn(s) {
+	if !s.isEnded || pending || a.carriedOn(s) {
 		return nil
 	}
 	if s.gone {

@@ -239,8 +239,10 @@ func (a *Agent) flush(s *stream, rest []byte, last bool, now time.Time) error {
 func (a *Agent) ended(s *stream) {
 	s.isEnded, s.ready = true, false
 	if next := s.after; next != nil && s.dec.Pending() > 0 {
-		s.dec.NextFile(0)
-		next.dec, next.before, next.grewAt = s.dec, s, a.now()
+		if next.clean.Offset == 0 { // else what s holds was completed there in an earlier life
+			s.dec.NextFile(0)
+			next.dec, next.before, next.grewAt = s.dec, s, a.now()
+		}
 		s.dec = decode.New(a.plan, s.file.Position(), &a.decoded)
 	}
 	a.release(s)

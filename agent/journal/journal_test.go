@@ -188,7 +188,11 @@ func TestLookUps(t *testing.T) {
 		t.Errorf("producer %v in a new journal", p)
 	}
 	appendAll(t, j, start()...)
-	appendAll(t, j, seal(3, 0, 1, 1, 4), Ack{Partition: 3, Count: 4, BaseOffset: 10})
+	appendAll(t, j, seal(3, 0, 1, 1, 4))
+	if pending, known := j.Pending(1); !known || !pending {
+		t.Errorf("file of a batch that is not acknowledged: pending %v, known %v", pending, known)
+	}
+	appendAll(t, j, Ack{Partition: 3, Count: 4, BaseOffset: 10})
 	if p, ok := j.Producer(); !ok || p != producerA {
 		t.Errorf("producer %v, %v, want %v", p, ok, producerA)
 	}
@@ -198,11 +202,11 @@ func TestLookUps(t *testing.T) {
 	if got, want := j.Partition(4), (Partition{AckedOffset: -1}); got != want {
 		t.Errorf("partition 4 is %v, want %v", got, want)
 	}
-	if got, ok := j.AckedPosition(1); !ok || got != moveTo(1, 4) {
-		t.Errorf("acknowledged position %v, %v, want %v", got, ok, moveTo(1, 4))
+	if pending, known := j.Pending(1); !known || pending {
+		t.Errorf("file of a batch that is acknowledged: pending %v, known %v", pending, known)
 	}
-	if _, ok := j.AckedPosition(9); ok {
-		t.Error("an unknown file has a position")
+	if _, known := j.Pending(9); known {
+		t.Error("an unknown file is known")
 	}
 }
 

@@ -98,11 +98,13 @@ func (j *Journal) Partition(p int32) Partition {
 	return j.state.Partition(p)
 }
 
-// AckedPosition returns the position of a file below which nothing is pending; see State.AckedPosition.
-func (j *Journal) AckedPosition(ref FileRef) (Move, bool) {
+// Pending tells whether a pending batch needs a file to be built again; known is false for an unknown file.
+func (j *Journal) Pending(ref FileRef) (pending, known bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.state.AckedPosition(ref)
+	_, known = j.state.Files[ref]
+	_, pending = j.state.pendingOn(ref)
+	return pending, known
 }
 
 // Torn returns how many bytes of a write that never completed were cut off when the journal was opened.

@@ -162,13 +162,21 @@ func (r Forget) apply(s *State) error {
 	if _, ok := s.Files[r.File]; !ok {
 		return fmt.Errorf("file %d: unknown", r.File)
 	}
-	for i := range s.Pending {
-		for _, span := range s.Pending[i].Spans {
-			if span.File == r.File {
-				return fmt.Errorf("file %d: still pending on partition %d", r.File, s.Pending[i].Partition)
-			}
-		}
+	if partition, pending := s.pendingOn(r.File); pending {
+		return fmt.Errorf("file %d: still pending on partition %d", r.File, partition)
 	}
 	delete(s.Files, r.File)
 	return nil
+}
+
+// pendingOn returns the partition of a pending batch that needs a file.
+func (s *State) pendingOn(ref FileRef) (partition int32, pending bool) {
+	for i := range s.Pending {
+		for _, span := range s.Pending[i].Spans {
+			if span.File == ref {
+				return s.Pending[i].Partition, true
+			}
+		}
+	}
+	return 0, false
 }

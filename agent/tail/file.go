@@ -250,13 +250,25 @@ func (f *File) Rest() ([]byte, error) {
 	return buf[:n], err
 }
 
-// Final tells whether the file can no longer grow: it lost its name, or its content to a compressed form, and was quiet
-// for a while, in case its writer still has it open.
-func (f *File) Final() bool {
-	if f.gzip || f.replaced {
-		return true
+// rotate notes whether the file has lost its name. From then on its writer has a while to notice.
+func (f *File) rotate(rotated bool) {
+	if rotated && !f.rotated {
+		f.changed = f.set.now()
 	}
-	return (f.rotated || f.gone) && f.set.now().Sub(f.changed) >= f.set.cfg.Quiet
+	f.rotated = rotated
+}
+
+// Final tells whether the file can no longer grow: it lost its name, or its content to a compressed form, and was quiet
+// for a while, in case its writer still has it open. Since then the names were looked at, so that the file that took
+// its name is known.
+func (f *File) Final() bool {
+	switch {
+	case f.replaced:
+		return true
+	case f.set.vanished[f.source]:
+		return false
+	}
+	return f.gzip || (f.rotated || f.gone) && f.set.began.Sub(f.changed) >= f.set.cfg.Quiet
 }
 
 // Finish says that all of the file was read and acknowledged. Its descriptor is closed; its state has to be kept until

@@ -29,14 +29,11 @@ func TestRotatedWhileItIsFound(t *testing.T) {
 		rotate = func() {}
 		l.rename("app.log", "app.log-20261123-000002")
 	}
-	second := scan().New
-	if len(second) != 1 || second[0].Before != first {
-		t.Fatalf("found %+v, want the second file behind the first", second)
-	}
+	found := scan().New
 	l.append("app.log", "third\n")
-	third := scan().New
-	if len(third) != 1 || third[0].Before != second[0].File {
-		t.Fatalf("found %+v, want the third file behind the second", third)
+	found = append(found, scan().New...)
+	if len(found) != 2 || found[0].Before != first || found[1].Before != found[0].File {
+		t.Fatalf("found %+v, want the second file behind the first and the third behind the second", found)
 	}
 }
 

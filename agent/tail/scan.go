@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -14,10 +16,35 @@ type candidate struct {
 	info Info
 }
 
+// scanPasses is how often a Scan looks at all names while they are moved.
+const scanPasses = 4
+
 // Scan looks at all names. It opens only files that are new, and those that may be compressed forms of known ones.
 func (s *Set) Scan() (Changes, error) {
+	s.forms = map[string]map[string]Info{}
+	var all Changes
+	for range scanPasses {
+		changes, err := s.pass()
+		all.New, all.Problems = append(all.New, changes.New...), changes.Problems
+		if err != nil {
+			return all, err
+		}
+		if len(s.vanished) == 0 {
+			break
+		}
+	}
+	s.sweep(&all)
+	for _, f := range s.files {
+		f.hold()
+	}
+	s.first = false
+	return all, nil
+}
+
+// pass looks at all names once.
+func (s *Set) pass() (Changes, error) {
 	s.scans++
-	s.rescan = false
+	s.rescan, s.began = false, s.now()
 	var changes Changes
 	unknown, err := s.match(&changes)
 	if err != nil {
@@ -33,16 +60,55 @@ func (s *Set) Scan() (Changes, error) {
 	for _, c := range unknown {
 		s.present[c.path] = true
 	}
+	s.holdMoved(unknown)
 	slices.SortFunc(unknown, func(a, b candidate) int { return s.compareNames(a.path, b.path) })
 	for _, c := range unknown {
 		s.welcome(c, &changes)
 	}
-	s.sweep(&changes)
-	for _, f := range s.files {
-		f.hold()
-	}
-	s.first = false
+	s.welcomeOrphans(&changes)
 	return changes, nil
+}
+
+// holdMoved leaves new files to the next pass until all files of their name were the same before and after this one.
+// While rotation moves them from name to name, one may be seen twice and another not at all, and that would never be
+// read, or too late.
+func (s *Set) holdMoved(unknown []candidate) {
+	for _, c := range unknown {
+		if live := s.nameOf(c.path); !s.vanished[live] {
+			s.compare(live)
+		}
+	}
+}
+
+// compare holds the new files of a name whose files are not the same as in the last pass.
+func (s *Set) compare(live string) {
+	sameFile := func(a, b Info) bool { return a.ID == b.ID }
+	before, forms := s.forms[live], s.formsOf(live)
+	if s.forms[live] = forms; before == nil || !maps.EqualFunc(before, forms, sameFile) {
+		s.hold(live)
+	}
+}
+
+// hold leaves the new files of a live name to the next pass.
+func (s *Set) hold(live string) {
+	s.vanished[live] = true
+	s.Rescan()
+}
+
+// formsOf returns the file that has a live name and its rotated forms, by path.
+func (s *Set) formsOf(live string) map[string]Info {
+	forms := map[string]Info{}
+	names, _ := s.disk.List(filepath.Dir(live))
+	for _, name := range names {
+		path := filepath.Join(filepath.Dir(live), name)
+		if path != live && !sibling(live, path) || strings.HasSuffix(path, tmpSuffix) {
+			continue
+		}
+		if found, err := s.disk.Look(path); err == nil && found.Regular {
+			forms[path] = found
+		}
+	}
+	return forms
 }
 
 // match looks at every name that matches the patterns. Known files are noted; the others are returned.
@@ -94,7 +160,8 @@ func (s *Set) note(path string, found Info, live bool) bool {
 		return true // a hard link: one name is enough
 	}
 	if f.path != path {
-		f.path, f.rotated = path, path != f.source
+		f.path = path
+		f.rotate(path != f.source)
 	}
 	if found.Size < f.position {
 		f.replaced = f.position > 0 && !f.mayHaveLostCache(found.Size)
@@ -113,7 +180,7 @@ func (f *File) mayHaveLostCache(size int64) bool {
 // sweep reports files that are no more.
 func (s *Set) sweep(changes *Changes) {
 	for _, f := range slices.Clone(s.files) {
-		if f.gone && (f.fd == nil || f.finished) {
+		if f.gone && (f.fd == nil || f.finished) && !s.vanished[f.source] {
 			lost := f.Lag()
 			if f.finished || f.replaced {
 				lost = 0

@@ -89,13 +89,17 @@ type Set struct {
 	newest map[string]*File
 	// present are the names of the unknown files of the Scan at hand.
 	present map[string]bool
-	// vanished are the names of which a file was gone in the Scan at hand when it was to be opened.
+	// vanished are the names of which files are being moved: their new ones are left to the next pass.
 	vanished map[string]bool
-	first    bool
-	scans    uint64
-	rescan   bool
-	roots    []string
-	watch    *watcher
+	// forms are all files of the names of unknown ones, as the last pass saw them, by live name and path.
+	forms map[string]map[string]Info
+	first bool
+	scans uint64
+	// began is when the last pass over all names did.
+	began  time.Time
+	rescan bool
+	roots  []string
+	watch  *watcher
 	// lostCache counts bytes that a power cut took from files after they were read.
 	lostCache int64
 }

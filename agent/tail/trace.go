@@ -23,7 +23,7 @@ func (s *Set) trace(f *File) {
 			return
 		}
 	}
-	f.gone, f.live = true, false
+	f.gone, f.live, f.changed = true, false, s.now()
 	if f.fd != nil {
 		if found, err := f.fd.Look(); err == nil {
 			if found.Size > f.size {
@@ -44,7 +44,7 @@ func (s *Set) tracePlain(f *File, names []string) bool {
 		}
 		if s.find(found.ID) == f || s.findGzip(found.ID) == f {
 			s.note(path, found, false)
-			f.rotated = true
+			f.rotate(true)
 			return true
 		}
 	}

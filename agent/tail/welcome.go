@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"io/fs"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -43,7 +42,7 @@ func (s *Set) welcome(c candidate, changes *Changes) {
 		before = nil // it still has the name, or had it later
 	}
 	if name == c.path {
-		before = s.welcomeMissed(before, c, changes)
+		before = s.welcomeMissed(before, c.path, changes)
 	}
 	f, err := s.create(c, name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -63,13 +62,29 @@ func (s *Set) welcome(c candidate, changes *Changes) {
 }
 
 // welcomeMissed takes the files that came between before and live, and returns the newest of them.
-func (s *Set) welcomeMissed(before *File, live candidate, changes *Changes) *File {
+func (s *Set) welcomeMissed(before *File, live string, changes *Changes) *File {
 	for _, between := range s.between(before, live) {
 		changes.New = append(changes.New, Found{File: between, Before: before})
 		before = between
-		s.newest[live.path] = between // the file that has the name may be gone from it by now, and never be created
+		s.newest[live] = between // the file that has the name may be gone from it by now, and never be created
 	}
 	return before
+}
+
+// welcomeOrphans takes the files that came behind a rotated one while its name is nobody's: the next rotation was
+// quicker than we are.
+func (s *Set) welcomeOrphans(changes *Changes) {
+	for _, f := range slices.Clone(s.files) {
+		if s.newest[f.source] != f || !f.rotated && !f.gone || s.present[f.source] || s.vanished[f.source] {
+			continue
+		}
+		if len(s.missed(f, s.formsOf(f.source))) == 0 {
+			continue
+		}
+		if s.compare(f.source); !s.vanished[f.source] {
+			s.welcomeMissed(f, f.source, changes)
+		}
+	}
 }
 
 // tooOld tells whether a new file is to be left out because of its age.
@@ -135,8 +150,7 @@ func (s *Set) create(c candidate, name string) (*File, error) {
 	if err := f.admit(); err != nil {
 		f.closeFile()
 		if errors.Is(err, fs.ErrNotExist) {
-			s.vanished[name] = true
-			s.Rescan()
+			s.hold(name)
 		}
 		return nil, err
 	}
@@ -166,22 +180,28 @@ func (s *Set) skip(f *File) {
 	}
 }
 
-// between returns the files that came after before and were rotated away before live took the name, oldest first: what
-// happened while nobody looked.
-func (s *Set) between(before *File, live candidate) []*File {
+// between makes files of those that came after before and were rotated away before live took the name, oldest first:
+// what happened while nobody looked.
+func (s *Set) between(before *File, live string) []*File {
 	if before == nil {
 		return nil
 	}
-	dir := filepath.Dir(live.path)
-	names, _ := s.disk.List(dir)
-	var missed []candidate
-	for _, name := range names {
-		path := filepath.Join(dir, name)
-		if !sibling(live.path, path) || strings.HasSuffix(path, tmpSuffix) || !s.newer(path, before) {
-			continue
+	missed := s.missed(before, s.forms[live])
+	slices.SortFunc(missed, func(a, b candidate) int { return compareRotated(live, a.path, b.path) })
+	var out []*File
+	for _, c := range missed {
+		if f, err := s.create(c, live); err == nil {
+			out = append(out, f)
 		}
-		found, err := s.disk.Look(path)
-		if err != nil || !found.Regular || s.knows(found.ID) {
+	}
+	return out
+}
+
+// missed returns those of the forms of a name that nobody knows and that came after before.
+func (s *Set) missed(before *File, forms map[string]Info) []candidate {
+	var missed []candidate
+	for path, found := range forms {
+		if path == before.source || s.knows(found.ID) || !s.newer(path, before) {
 			continue
 		}
 		plain, zipped := strings.CutSuffix(path, gzSuffix)
@@ -190,14 +210,7 @@ func (s *Set) between(before *File, live candidate) []*File {
 		}
 		missed = append(missed, candidate{path, found})
 	}
-	slices.SortFunc(missed, func(a, b candidate) int { return compareRotated(live.path, a.path, b.path) })
-	var out []*File
-	for _, c := range missed {
-		if f, err := s.create(c, live.path); err == nil {
-			out = append(out, f)
-		}
-	}
-	return out
+	return missed
 }
 
 // newer tells whether the rotated file path was in use after before.

@@ -46,6 +46,9 @@ func newSim(seed uint64, traced bool) *Sim {
 	return &Sim{Rand: rand.New(rand.NewPCG(seed, seed)), seed: seed, traced: traced, counts: map[string]int{}}
 }
 
+// Seed is the number that all follows from.
+func (s *Sim) Seed() uint64 { return s.seed }
+
 // Chance is true in percent of 100 cases.
 func (s *Sim) Chance(percent int) bool { return s.IntN(100) < percent }
 

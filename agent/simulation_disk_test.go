@@ -1,0 +1,257 @@
+package agent
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+
+	"compress/gzip"
+	"time"
+
+	"github.com/bmatcuk/doublestar/v4"
+
+	"github.com/logpipe/logpipe/agent/tail"
+	"github.com/logpipe/logpipe/internal/simulation"
+)
+
+// simDisk is a file system in memory with one directory. As on ext4, the number of a freed inode goes to the next file.
+type simDisk struct {
+	*world
+	names map[string]*simInode
+	free  []uint64
+	last  uint64
+	// births says that the file system keeps birth times, generations that inodes have one.
+	births, generations bool
+}
+
+// simInode is a file. It is there as long as it has a name or somebody has it open.
+type simInode struct {
+	number     uint64
+	birth      time.Time
+	generation uint32
+	changed    time.Time
+	data       []byte
+	names      int
+	open       int
+}
+
+func newSimDisk(w *world) *simDisk {
+	d := &simDisk{world: w, names: map[string]*simInode{}, last: 100, births: true, generations: w.Chance(50)}
+	return d
+}
+
+// create makes a file that is open.
+func (d *simDisk) create(name string) *simInode {
+	d.last++
+	i := &simInode{number: d.last, birth: d.tick(), generation: d.Uint32(), names: 1, open: 1}
+	if n := len(d.free); n > 0 {
+		d.last--
+		i.number, d.free = d.free[n-1], d.free[:n-1]
+		d.Event("inode used again", func() string { return fmt.Sprint(name, " ", i.number) })
+	}
+	i.changed = i.birth
+	d.names[name] = i
+	return i
+}
+
+func (d *simDisk) append(i *simInode, text []byte) {
+	i.data = append(i.data, text...)
+	i.changed = d.tick()
+}
+
+// rename replaces what has the name to.
+func (d *simDisk) rename(from, to string) {
+	i := d.names[from]
+	delete(d.names, from)
+	if there := d.names[to]; there != nil {
+		there.names--
+		d.release(there)
+	}
+	d.names[to] = i
+}
+
+func (d *simDisk) remove(name string) {
+	i := d.names[name]
+	delete(d.names, name)
+	i.names--
+	d.release(i)
+}
+
+func (d *simDisk) close(i *simInode) {
+	i.open--
+	d.release(i)
+}
+
+func (d *simDisk) release(i *simInode) {
+	if i.names == 0 && i.open == 0 {
+		d.free = append(d.free, i.number)
+	}
+}
+
+func (d *simDisk) list() []string { return slices.Sorted(maps.Keys(d.names)) }
+
+func (d *simDisk) info(i *simInode) tail.Info {
+	info := tail.Info{ID: tail.Identity{Inode: i.number}, Size: int64(len(i.data)), Regular: true, Changed: i.changed}
+	if d.births {
+		info.ID.Birth = i.birth.UnixNano()
+	}
+	return info
+}
+
+// agentDisk is the disk as one agent sees it.
+type agentDisk struct {
+	*simDisk
+	process *simulation.Process
+	handles map[*simHandle]bool
+}
+
+func (d *agentDisk) Glob(pattern string) ([]string, error) {
+	names, err := d.List(path.Dir(pattern))
+	var out []string
+	for _, name := range names {
+		full := path.Join(path.Dir(pattern), name)
+		if ok, err := doublestar.PathMatch(pattern, full); ok && err == nil {
+			out = append(out, full)
+		}
+	}
+	return out, err
+}
+
+// List reads the directory in two pieces: what is renamed in between may show twice, or not at all.
+func (d *agentDisk) List(dir string) ([]string, error) {
+	d.process.Wait()
+	before := d.list()
+	cut := path.Base(dir)
+	if len(before) > 0 && d.Chance(30) {
+		cut = before[d.IntN(len(before))]
+		d.process.Wait()
+	}
+	var names []string
+	for _, name := range before {
+		if name < cut {
+			names = append(names, path.Base(name))
+		}
+	}
+	for _, name := range d.list() {
+		if name >= cut {
+			names = append(names, path.Base(name))
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
+func (d *agentDisk) Look(name string) (tail.Info, error) {
+	d.process.Wait()
+	i := d.names[name]
+	if i == nil {
+		return tail.Info{}, &fs.PathError{Op: "statx", Path: name, Err: fs.ErrNotExist}
+	}
+	return d.info(i), nil
+}
+
+func (d *agentDisk) Open(_, name string) (tail.Handle, error) {
+	d.process.Wait()
+	i := d.names[name]
+	if i == nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	}
+	return d.handle(i), nil
+}
+
+func (d *agentDisk) handle(i *simInode) *simHandle {
+	h := &simHandle{disk: d, inode: i}
+	d.handles[h] = true
+	i.open++
+	return h
+}
+
+// died closes what the agent had open, as the kernel does.
+func (d *agentDisk) died() {
+	for h := range d.handles {
+		d.close(h.inode)
+	}
+	clear(d.handles)
+}
+
+// simHandle is an open file.
+type simHandle struct {
+	disk  *agentDisk
+	inode *simInode
+}
+
+var errClosed = errors.New("file already closed")
+
+func (h *simHandle) ReadAt(p []byte, offset int64) (int, error) {
+	n, err := h.ReadAround(nil, p, offset)
+	if err == nil && n < len(p) {
+		err = io.EOF
+	}
+	return n, err
+}
+
+func (h *simHandle) ReadAround(before, buf []byte, offset int64) (int, error) {
+	h.disk.process.Wait()
+	if !h.disk.handles[h] {
+		return 0, errClosed
+	}
+	if offset >= int64(len(h.inode.data)) {
+		return 0, nil
+	}
+	data := h.inode.data[offset:]
+	n := copy(before, data)
+	return n + copy(buf, data[n:]), nil
+}
+
+func (h *simHandle) Look() (tail.Info, error) {
+	h.disk.process.Wait()
+	return h.disk.info(h.inode), nil
+}
+
+func (h *simHandle) Reopen() (tail.Handle, error) {
+	h.disk.process.Wait()
+	return h.disk.handle(h.inode), nil
+}
+
+func (h *simHandle) Generation() uint32 {
+	if !h.disk.generations {
+		return 0
+	}
+	return h.inode.generation
+}
+
+func (h *simHandle) Close() error {
+	if !h.disk.handles[h] {
+		return errClosed
+	}
+	delete(h.disk.handles, h)
+	h.disk.close(h.inode)
+	return nil
+}
+
+// compressed returns data as gzip has it.
+func (w *world) compressed(data []byte) []byte {
+	var out bytes.Buffer
+	w.zip.Reset(&out)
+	if _, err := w.zip.Write(data); err != nil {
+		w.Fail("compress: %v", err)
+	}
+	if err := w.zip.Close(); err != nil {
+		w.Fail("compress: %v", err)
+	}
+	return out.Bytes()
+}
+
+// newZip is a compressor that is quick to make.
+func newZip() *gzip.Writer {
+	zip, err := gzip.NewWriterLevel(io.Discard, gzip.HuffmanOnly)
+	if err != nil {
+		panic(err)
+	}
+	return zip
+}
