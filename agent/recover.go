@@ -5,22 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
+	"maps"
 	"slices"
-	"syscall"
-
-	"github.com/IBM/sarama"
 
 	"github.com/logpipe/logpipe/agent/decode"
 	"github.com/logpipe/logpipe/agent/journal"
-	"github.com/logpipe/logpipe/agent/tail"
 	"github.com/logpipe/logpipe/internal/failpoint"
 	"github.com/logpipe/logpipe/internal/kafka"
 )
-
-// rebuildTries is how often the files of a pending batch are looked for again before it counts as lost.
-const rebuildTries = 3
 
 // settings decide how bytes become records, keys and partitions. They are journaled, so that a pending batch can be
 // built again after they changed.
@@ -48,10 +40,10 @@ func (a *Agent) putSettings() error {
 	return nil
 }
 
-// recover settles the batches that were sent, or about to be, when the last session ended. Each is either known to be
-// in Kafka, or built again from its files and sent again with its old sequence numbers: a broker that has it already
-// answers so and stores nothing. Only where that can't work they are sent under a new producer id, once it is known
-// that they are not in Kafka.
+// recover settles the batches that were sent, or about to be, when the last session ended. Each is built again from its
+// files and sent again with its old sequence numbers: a broker that has it already answers so, once all replicas have
+// it, and stores nothing. Only where that can't work they are sent under a new producer id, once it is known that they
+// are not in Kafka.
 func (a *Agent) recover(ctx context.Context) error {
 	state := a.journal.State()
 	producer := state.Producer
@@ -61,32 +53,40 @@ func (a *Agent) recover(ctx context.Context) error {
 		a.log.Info("This is another topic than before: starting with a new producer id", "topic", a.topic.Name,
 			"clusterID", a.topic.ClusterID, "topicID", a.topic.ID, "pending", len(state.Pending))
 	}
-	if state.HasProducer && !moved {
+	known := state.HasProducer && !moved
+	if known {
 		if err := a.settle(ctx, state); err != nil {
 			return err
 		}
 	}
-	pending, batches, err := a.rebuildAll()
+	built, err := a.rebuildAll()
 	if err != nil {
 		return err
 	}
-	if a.doubt || !state.HasProducer {
-		if err := a.renew(ctx, pending); err != nil {
+	if known && (a.doubt || len(built.gone) > 0) {
+		if err := a.confirm(ctx, a.journal.State()); err != nil {
+			return err
+		}
+		if built, err = a.rebuildAll(); err != nil {
 			return err
 		}
 	}
-	return a.resend(batches)
+	a.giveUp(built.gone)
+	if a.doubt || !state.HasProducer {
+		if err := a.renew(ctx, built.pending); err != nil {
+			return err
+		}
+	}
+	return a.resend(built.batches)
 }
 
-// settle asks the brokers which pending batches they have, and acknowledges those.
+// settle asks the brokers for the last sequence they have of us. Where the pending batches do not follow it, sequences
+// can't go on. Where the broker has forgotten us, it would take any batch again: the records themselves tell which are
+// there.
 func (a *Agent) settle(ctx context.Context, state *journal.State) error {
-	asked := map[int32]bool{}
-	for _, b := range state.Pending {
-		if asked[b.Partition] {
-			continue
-		}
-		asked[b.Partition] = true
-		last, found, err := a.lastSequence(ctx, state, b.Partition)
+	for _, pending := range byPartition(state.Pending) {
+		partition := pending[0].Partition
+		last, found, err := a.client.LastSequence(ctx, a.topic.Name, partition, state.Producer.ID)
 		if errors.Is(err, kafka.ErrNotAuthorized) {
 			a.log.Info("Pending batches are sent again without asking what is stored", "reason", err.Error())
 			continue
@@ -95,112 +95,84 @@ func (a *Agent) settle(ctx context.Context, state *journal.State) error {
 			return err
 		}
 		failpoint.Hit(failpoint.RecoverSettled)
-		if err := a.acknowledgeUpTo(state, b.Partition, last, found); err != nil {
+		switch {
+		case !found:
+			_, err = a.acknowledgeStored(ctx, state, pending)
+		case endingWith(pending, last) < 0 && journal.AddSequence(last, 1) != pending[0].FirstSequence:
+			a.doubt = true
+			a.log.Info("The broker's sequence number does not lead to the pending ones", "partition", partition,
+				"last", last, "pending", pending[0].FirstSequence)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// lastSequence returns the last sequence number of ours that a partition has. Where the broker has forgotten us, the
-// records themselves tell.
-func (a *Agent) lastSequence(ctx context.Context, state *journal.State, partition int32) (int32, bool, error) {
-	last, found, err := a.client.LastSequence(ctx, a.topic.Name, partition, state.Producer.ID)
-	if err != nil || found {
-		return last, found, err
-	}
-	return a.client.ScanProducer(ctx, a.topic.Name, partition, state.Partition(partition).AckedOffset+1, state.Producer.ID)
-}
-
-// acknowledgeUpTo acknowledges the pending batches of a partition up to the one that ends with sequence last. If the
-// next one does not follow it, sequences can't go on.
-func (a *Agent) acknowledgeUpTo(state *journal.State, partition, last int32, found bool) error {
-	var pending []journal.Batch
-	for _, b := range state.Pending {
-		if b.Partition == partition {
-			pending = append(pending, b)
+// confirm acknowledges the pending batches that Kafka has for good, before the others get new sequence numbers or are
+// given up. What only a leader has may still be lost with it: then it is not known yet.
+func (a *Agent) confirm(ctx context.Context, state *journal.State) error {
+	for _, pending := range byPartition(state.Pending) {
+		partition := pending[0].Partition
+		last, found, err := a.client.LastSequence(ctx, a.topic.Name, partition, state.Producer.ID)
+		if errors.Is(err, kafka.ErrNotAuthorized) {
+			continue // settle has said so
+		}
+		if err != nil {
+			return err
+		}
+		stored, err := a.acknowledgeStored(ctx, state, pending)
+		if err != nil {
+			return err
+		}
+		if found && endingWith(pending, last) >= stored {
+			return fmt.Errorf("partition %d: its leader has pending batches that are not replicated yet", partition)
 		}
 	}
-	i := slices.IndexFunc(pending, func(b journal.Batch) bool {
-		return found && journal.AddSequence(b.FirstSequence, b.Count-1) == last
-	})
-	if i < 0 && found && journal.AddSequence(last, 1) != pending[0].FirstSequence {
-		a.doubt = true
-		a.log.Info("The broker's sequence number does not lead to the pending ones", "partition", partition,
-			"last", last, "pending", pending[0].FirstSequence)
+	return nil
+}
+
+// acknowledgeStored acknowledges those of a partition's pending batches that are found among its records, and counts
+// them.
+func (a *Agent) acknowledgeStored(ctx context.Context, state *journal.State, pending []journal.Batch) (int, error) {
+	partition := pending[0].Partition
+	after := state.Partition(partition).AckedOffset + 1
+	last, found, err := a.client.ScanProducer(ctx, a.topic.Name, partition, after, state.Producer.ID)
+	if err != nil || !found {
+		return 0, err
 	}
-	for _, b := range pending[:i+1] {
+	stored := endingWith(pending, last) + 1
+	for _, b := range pending[:stored] {
 		ack := journal.Ack{Partition: partition, FirstSequence: b.FirstSequence, Count: b.Count, BaseOffset: -1}
 		if err := a.journal.Append(ack); err != nil {
-			return fmt.Errorf("journal acknowledgement: %w", err)
+			return 0, fmt.Errorf("journal acknowledgement: %w", err)
 		}
 		failpoint.Hit(failpoint.RecoverAcked)
 		a.totals.acked += int64(b.Count)
 		a.metrics.ackedRecords.Add(float64(b.Count))
 	}
-	return nil
+	return stored, nil
 }
 
-// rebuildAll builds all pending batches again. One whose bytes are gone is given up, and counted; a file that merely
-// can't be read now is an error.
-func (a *Agent) rebuildAll() ([]journal.Batch, []*openBatch, error) {
-	var pending []journal.Batch
-	var batches []*openBatch
-	state := a.journal.State()
-	for _, b := range state.Pending {
-		if a.giveUp(b) {
-			continue
-		}
-		open, err := a.find(b, state.Settings[b.Settings])
-		if passing(err) {
-			return nil, nil, fmt.Errorf("read again what is pending on partition %d: %w", b.Partition, err)
-		}
-		if err != nil {
-			a.doubt = true // what follows it can't keep its sequence number
-			a.lost(lostUnavailable, int64(b.Count), 0)
-			a.log.Error(err, "Lines are lost: they are not in Kafka and can't be read again", "partition", b.Partition,
-				"records", b.Count)
-			continue
-		}
-		failpoint.Hit(failpoint.RecoverRebuilt)
-		pending, batches = append(pending, b), append(batches, open)
+// byPartition returns the pending batches of each partition that has some, by its number.
+func byPartition(pending []journal.Batch) [][]journal.Batch {
+	by := map[int32][]journal.Batch{}
+	for _, b := range pending {
+		by[b.Partition] = append(by[b.Partition], b)
 	}
-	return pending, batches, nil
-}
-
-// giveUp tells whether b is the record that is too large for the topic: sent again, it would end every session.
-func (a *Agent) giveUp(b journal.Batch) bool {
-	large := a.tooLarge
-	if large == nil || large.Partition != b.Partition || large.FirstSequence != b.FirstSequence {
-		return false
+	var out [][]journal.Batch
+	for _, partition := range slices.Sorted(maps.Keys(by)) {
+		out = append(out, by[partition])
 	}
-	a.tooLarge, a.doubt = nil, true // what follows it can't keep its sequence number
-	a.lost(lostTooLarge, 1, 0)
-	a.log.Info("A record is lost: raise max.message.bytes of the topic, or lower decode.maxRecordBytes", "partition",
-		b.Partition, "maxMessageBytes", a.topic.MaxMessageBytes)
-	return true
+	return out
 }
 
-// find builds b, which was sealed under stored settings, again. A file that was renamed or compressed since the last
-// scan is looked for again.
-func (a *Agent) find(b journal.Batch, stored []byte) (*openBatch, error) {
-	open, err := a.rebuild(b, stored)
-	for range rebuildTries {
-		if err == nil || errors.Is(err, tail.ErrNotFound) {
-			break
-		}
-		if err := a.scan(); err != nil {
-			return nil, err
-		}
-		open, err = a.rebuild(b, stored)
-	}
-	return open, err
-}
-
-// passing tells whether a file may be readable later: it is being renamed, or its file system refuses for now.
-func passing(err error) bool {
-	var refused syscall.Errno
-	return errors.Is(err, fs.ErrNotExist) || errors.As(err, &refused)
+// endingWith returns the index of the batch whose last record has a sequence number, -1 if there is none.
+func endingWith(pending []journal.Batch, last int32) int {
+	return slices.IndexFunc(pending, func(b journal.Batch) bool {
+		return journal.AddSequence(b.FirstSequence, b.Count-1) == last
+	})
 }
 
 // renew takes a new producer id and numbers the batches from 0 under it.
@@ -269,128 +241,4 @@ func (a *Agent) rewind() error {
 	a.chain() // what had its turn may have to wait again
 	failpoint.Hit(failpoint.RecoverRewound)
 	return nil
-}
-
-// rebuild reads the spans of a batch again and returns it if it is the same as when it was sealed.
-func (a *Agent) rebuild(b journal.Batch, stored []byte) (*openBatch, error) {
-	var with settings
-	if err := json.Unmarshal(stored, &with); err != nil {
-		return nil, fmt.Errorf("parse settings %d: %w", b.Settings, err)
-	}
-	plan, err := decode.Compile(with.Decode)
-	if err != nil {
-		return nil, fmt.Errorf("settings %d: %w", b.Settings, err)
-	}
-	r := &rebuilder{
-		agent: a, with: with, plan: plan, keyed: newFieldKey(with.PartitionKey),
-		partition: b.Partition, out: &openBatch{partition: b.Partition},
-	}
-	for i := range b.Spans {
-		if err := r.span(&b.Spans[i]); err != nil {
-			return nil, err
-		}
-	}
-	if n := len(r.out.records); int32(n) != b.Count || r.out.checksum != b.Checksum {
-		return nil, fmt.Errorf("%d records are not the %d that were sealed", n, b.Count)
-	}
-	return r.out, nil
-}
-
-// rebuilder builds one batch again.
-type rebuilder struct {
-	agent     *Agent
-	with      settings
-	plan      *decode.Plan
-	keyed     fieldKey
-	partition int32
-	dec       *decode.Decoder
-	stats     decode.Stats
-	out       *openBatch
-	// reached is true when the last record of a span has come.
-	reached bool
-}
-
-// span takes the records of one span.
-func (r *rebuilder) span(span *journal.Span) error {
-	s := r.agent.streams[span.File]
-	if s == nil {
-		return fmt.Errorf("file %d: %w", span.File, tail.ErrNotFound)
-	}
-	file, err := r.agent.files.Open(uint32(span.File), span.Clean)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	if span.Carry {
-		r.dec.NextFile(span.Clean.Offset)
-	} else {
-		r.dec = decode.New(r.plan, span.Clean.Offset, &r.stats)
-	}
-	end := int64(1 << 62) // a part of an over-long line comes only with bytes behind it
-	if span.Flush {
-		end = span.Last.End
-	}
-	r.reached = false
-	from := &stream{
-		ref: s.ref, file: file, from: s.from, key: s.key, desc: newDescriber(r.with.Metadata, r.with.Node, s.from),
-	}
-	rest, err := r.feed(from, span, end)
-	if err == nil && span.Flush {
-		r.dec.Flush(rest)
-		r.take(from, span)
-	}
-	return err
-}
-
-// feed decodes the file up to the span's last record, or else up to end, and returns what was left of it without a
-// newline.
-func (r *rebuilder) feed(from *stream, span *journal.Span, end int64) ([]byte, error) {
-	file := from.file
-	buf := make([]byte, r.plan.MaxRecordBytes()+readSlack)
-	for {
-		if r.reached && !span.Flush {
-			return nil, nil
-		}
-		n, err := file.Read(buf[:min(int64(len(buf)), end-file.Position())])
-		if errors.Is(err, io.EOF) || n == 0 && err == nil {
-			return nil, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		r.dec.Feed(buf[:n], file.Position())
-		r.take(from, span)
-		if r.dec.Consumed() == 0 {
-			if n < len(buf) {
-				return slices.Clone(buf[:n]), nil
-			}
-			r.dec.FeedFull()
-			r.take(from, span)
-		}
-		consumed := r.dec.Consumed()
-		file.Advance(consumed, buf[:consumed])
-	}
-}
-
-// take adds the decoder's records that belong to the span.
-func (r *rebuilder) take(from *stream, span *journal.Span) {
-	var rec decode.Record
-	for r.dec.Next(&rec) {
-		r.reached = r.reached || span.Count > 0 && rec.Position.Compare(span.Last) >= 0
-		within := rec.Position.Compare(span.First) >= 0 && rec.Position.Compare(span.Last) <= 0
-		if span.Count == 0 || !within || !from.from.wants(rec.Stream) {
-			continue
-		}
-		key, value := from.key, rec.Value
-		if r.with.PartitionKey.Type == KeyField {
-			key = r.keyed.of(rec.Value)
-			if route(key, r.with.Assignment, r.with.Partitions) != r.partition {
-				continue
-			}
-		}
-		if from.desc.envelope {
-			value = from.desc.appendEnvelope(nil, &rec)
-		}
-		r.out.push(sarama.Record{Key: key, Value: r.out.keep(value), Headers: from.desc.describe(&rec)}, rec.Time)
-	}
 }

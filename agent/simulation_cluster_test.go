@@ -50,7 +50,8 @@ type simBatch struct {
 }
 
 func (t *simTopic) grow() {
-	t.partitions = append(t.partitions, &simPartition{topic: t, number: int32(len(t.partitions)), newest: map[string]int{}})
+	number := int32(len(t.partitions))
+	t.partitions = append(t.partitions, &simPartition{topic: t, number: number, newest: map[string]int{}})
 }
 
 // append does what a leader does with a batch. The index says up to where the log must be replicated for an

@@ -1,0 +1,221 @@
+package agent
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"syscall"
+
+	"github.com/IBM/sarama"
+
+	"github.com/logpipe/logpipe/agent/decode"
+	"github.com/logpipe/logpipe/agent/journal"
+	"github.com/logpipe/logpipe/agent/tail"
+	"github.com/logpipe/logpipe/internal/failpoint"
+)
+
+// rebuildTries is how often the files of a pending batch are looked for again before it counts as lost.
+const rebuildTries = 3
+
+// rebuilt are the pending batches: those that could be built again, and those that can't be.
+type rebuilt struct {
+	pending []journal.Batch
+	batches []*openBatch
+	gone    []unbuilt
+}
+
+// unbuilt is a batch that can't be sent again, and why.
+type unbuilt struct {
+	batch journal.Batch
+	err   error
+}
+
+// errTooLarge is why a batch is given up whose record is too large for the topic: sent again, it would end every
+// session.
+var errTooLarge = errors.New("raise max.message.bytes of the topic, or lower decode.maxRecordBytes")
+
+// rebuildAll builds all pending batches again. A file that merely can't be read now is an error.
+func (a *Agent) rebuildAll() (rebuilt, error) {
+	var out rebuilt
+	state := a.journal.State()
+	for _, b := range state.Pending {
+		if large := a.tooLarge; large != nil && large.Partition == b.Partition && large.FirstSequence == b.FirstSequence {
+			out.gone = append(out.gone, unbuilt{b, errTooLarge})
+			continue
+		}
+		open, err := a.find(b, state.Settings[b.Settings])
+		if passing(err) {
+			return rebuilt{}, fmt.Errorf("read again what is pending on partition %d: %w", b.Partition, err)
+		}
+		if err != nil {
+			out.gone = append(out.gone, unbuilt{b, err})
+			continue
+		}
+		failpoint.Hit(failpoint.RecoverRebuilt)
+		out.pending, out.batches = append(out.pending, b), append(out.batches, open)
+	}
+	return out, nil
+}
+
+// giveUp counts batches that are neither in Kafka nor can be sent again.
+func (a *Agent) giveUp(gone []unbuilt) {
+	for _, g := range gone {
+		a.doubt = true // what follows it can't keep its sequence number
+		reason := lostUnavailable
+		if errors.Is(g.err, errTooLarge) {
+			reason, a.tooLarge = lostTooLarge, nil
+		}
+		a.lost(reason, int64(g.batch.Count), 0)
+		a.log.Error(g.err, "Records are lost: they are not in Kafka and can't be sent again", "partition",
+			g.batch.Partition, "records", g.batch.Count)
+	}
+}
+
+// find builds b, which was sealed under stored settings, again. A file that was renamed or compressed since the last
+// scan is looked for again.
+func (a *Agent) find(b journal.Batch, stored []byte) (*openBatch, error) {
+	open, err := a.rebuild(b, stored)
+	for range rebuildTries {
+		if err == nil || errors.Is(err, tail.ErrNotFound) {
+			break
+		}
+		if err := a.scan(); err != nil {
+			return nil, err
+		}
+		open, err = a.rebuild(b, stored)
+	}
+	return open, err
+}
+
+// passing tells whether a file may be readable later: it is being renamed, or its file system refuses for now.
+func passing(err error) bool {
+	var refused syscall.Errno
+	return errors.Is(err, fs.ErrNotExist) || errors.As(err, &refused)
+}
+
+// rebuild reads the spans of a batch again and returns it if it is the same as when it was sealed.
+func (a *Agent) rebuild(b journal.Batch, stored []byte) (*openBatch, error) {
+	var with settings
+	if err := json.Unmarshal(stored, &with); err != nil {
+		return nil, fmt.Errorf("parse settings %d: %w", b.Settings, err)
+	}
+	plan, err := decode.Compile(with.Decode)
+	if err != nil {
+		return nil, fmt.Errorf("settings %d: %w", b.Settings, err)
+	}
+	r := &rebuilder{
+		agent: a, with: with, plan: plan, keyed: newFieldKey(with.PartitionKey),
+		partition: b.Partition, out: &openBatch{partition: b.Partition},
+	}
+	for i := range b.Spans {
+		if err := r.span(&b.Spans[i]); err != nil {
+			return nil, err
+		}
+	}
+	if n := len(r.out.records); int32(n) != b.Count || r.out.checksum != b.Checksum {
+		return nil, fmt.Errorf("%d records are not the %d that were sealed", n, b.Count)
+	}
+	return r.out, nil
+}
+
+// rebuilder builds one batch again.
+type rebuilder struct {
+	agent     *Agent
+	with      settings
+	plan      *decode.Plan
+	keyed     fieldKey
+	partition int32
+	dec       *decode.Decoder
+	stats     decode.Stats
+	out       *openBatch
+	// reached is true when the last record of a span has come.
+	reached bool
+}
+
+// span takes the records of one span.
+func (r *rebuilder) span(span *journal.Span) error {
+	s := r.agent.streams[span.File]
+	if s == nil {
+		return fmt.Errorf("file %d: %w", span.File, tail.ErrNotFound)
+	}
+	file, err := r.agent.files.Open(uint32(span.File), span.Clean)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if span.Carry {
+		r.dec.NextFile(span.Clean.Offset)
+	} else {
+		r.dec = decode.New(r.plan, span.Clean.Offset, &r.stats)
+	}
+	end := int64(1 << 62) // a part of an over-long line comes only with bytes behind it
+	if span.Flush {
+		end = span.Last.End
+	}
+	r.reached = false
+	from := &stream{
+		ref: s.ref, file: file, from: s.from, key: s.key, desc: newDescriber(r.with.Metadata, r.with.Node, s.from),
+	}
+	rest, err := r.feed(from, span, end)
+	if err == nil && span.Flush {
+		r.dec.Flush(rest)
+		r.take(from, span)
+	}
+	return err
+}
+
+// feed decodes the file up to the span's last record, or else up to end, and returns what was left of it without a
+// newline.
+func (r *rebuilder) feed(from *stream, span *journal.Span, end int64) ([]byte, error) {
+	file := from.file
+	buf := make([]byte, r.plan.MaxRecordBytes()+readSlack)
+	for {
+		if r.reached && !span.Flush {
+			return nil, nil
+		}
+		n, err := file.Read(buf[:min(int64(len(buf)), end-file.Position())])
+		if errors.Is(err, io.EOF) || n == 0 && err == nil {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		r.dec.Feed(buf[:n], file.Position())
+		r.take(from, span)
+		if r.dec.Consumed() == 0 {
+			if n < len(buf) {
+				return slices.Clone(buf[:n]), nil
+			}
+			r.dec.FeedFull()
+			r.take(from, span)
+		}
+		consumed := r.dec.Consumed()
+		file.Advance(consumed, buf[:consumed])
+	}
+}
+
+// take adds the decoder's records that belong to the span.
+func (r *rebuilder) take(from *stream, span *journal.Span) {
+	var rec decode.Record
+	for r.dec.Next(&rec) {
+		r.reached = r.reached || span.Count > 0 && rec.Position.Compare(span.Last) >= 0
+		within := rec.Position.Compare(span.First) >= 0 && rec.Position.Compare(span.Last) <= 0
+		if span.Count == 0 || !within || !from.from.wants(rec.Stream) {
+			continue
+		}
+		key, value := from.key, rec.Value
+		if r.with.PartitionKey.Type == KeyField {
+			key = r.keyed.of(rec.Value)
+			if route(key, r.with.Assignment, r.with.Partitions) != r.partition {
+				continue
+			}
+		}
+		if from.desc.envelope {
+			value = from.desc.appendEnvelope(nil, &rec)
+		}
+		r.out.push(sarama.Record{Key: key, Value: r.out.keep(value), Headers: from.desc.describe(&rec)}, rec.Time)
+	}
+}
