@@ -12,6 +12,7 @@
 # LOGPIPE_KAFKA_PORT     brokers listen on the ports after it, default 19090; 0 picks free ones. Kept in the directory
 # LOGPIPE_KAFKA_HOST     address that clients use, default 127.0.0.1; pods need another one
 # LOGPIPE_KAFKA_HEAP     MiB per broker, default 256
+# LOGPIPE_KAFKA_CONFIG   more lines for the brokers' server.properties
 # LOGPIPE_SERVERS_CACHE  downloaded jars; default ~/.cache/logpipe/servers
 set -euo pipefail
 
@@ -77,6 +78,8 @@ num.recovery.threads.per.data.dir=1
 log.cleaner.dedupe.buffer.size=8388608
 message.max.bytes=8388608
 replica.fetch.max.bytes=8388608
+
+${LOGPIPE_KAFKA_CONFIG:-}
 END
   cat >"$home/log4j2.properties" <<'END'
 rootLogger.level=warn

@@ -18,6 +18,8 @@ type agentStep struct {
 	warm bool
 	// before is a step at which a life before each one dies, so that there is something to recover.
 	before failpoint.Name
+	// forgets lets the broker forget the agent's producer while it is dead, as brokers do after a day.
+	forgets bool
 	// small makes a batch of each line, until the journal is rewritten.
 	small bool
 }
@@ -43,7 +45,7 @@ var agentSteps = map[failpoint.Name]agentStep{
 	failpoint.BatchAnswered:    {most: 30},
 	failpoint.BatchAcked:       {most: 30},
 	failpoint.RecoverSettled:   {before: failpoint.BatchSynced},
-	failpoint.RecoverAcked:     {before: failpoint.BatchAnswered},
+	failpoint.RecoverAcked:     {before: failpoint.BatchAnswered, forgets: true},
 	failpoint.RecoverRebuilt:   {before: failpoint.BatchSynced},
 	failpoint.RecoverNewID:     {},
 	failpoint.RecoverRenewed:   {},
@@ -64,6 +66,11 @@ func TestAgentDiesAtEveryStep(t *testing.T) {
 		}
 		t.Run(string(name), func(t *testing.T) {
 			t.Parallel()
+			brokers := brokers
+			if step.forgets {
+				brokers = servers.PrivateKafka(t, 1, "producer.id.expiration.ms=500",
+					"producer.id.expiration.check.interval.ms=100").Bootstrap
+			}
 			w := newLogs(t, brokers, step.small)
 			if step.warm {
 				w.deliver()
@@ -71,6 +78,9 @@ func TestAgentDiesAtEveryStep(t *testing.T) {
 			for round := range rounds(t) {
 				if step.before != "" {
 					w.live(step.before, order(step.before, 5))
+				}
+				if step.forgets {
+					w.awaitForgotten()
 				}
 				w.live(name, step.order(name, round))
 			}

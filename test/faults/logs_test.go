@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/IBM/sarama"
 	"github.com/go-logr/logr"
 
 	"github.com/logpipe/logpipe/agent"
@@ -177,6 +178,29 @@ func (w *logs) awaitFound(life *life) {
 			if time.Now().After(deadline) {
 				w.Fatalf("life %d never found %s; its log ends:\n%s", w.agent.lives, w.path(writer), life.tail())
 			}
+		}
+	}
+}
+
+// awaitForgotten waits until the broker, which has no other clients, knows no producer of the topic any more.
+func (w *logs) awaitForgotten() {
+	w.Helper()
+	for deadline := time.Now().Add(patience); ; {
+		known := 0
+		for writer := range writers {
+			leader, err := w.client.Sarama().Leader(w.topic, int32(writer))
+			w.agent.check(err)
+			answer, err := leader.DescribeProducers(&sarama.DescribeProducersRequest{
+				Topics: []sarama.DescribeProducersRequestTopic{{Name: w.topic, PartitionIndexes: []int32{int32(writer)}}},
+			})
+			w.agent.check(err)
+			known += len(answer.Topics[0].Partitions[0].ActiveProducers)
+		}
+		if known == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			w.Fatalf("the broker still knows %d producers", known)
 		}
 	}
 }

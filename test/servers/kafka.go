@@ -30,10 +30,11 @@ func Kafka(tb testing.TB, brokers int) *KafkaCluster {
 	}
 }
 
-// PrivateKafka starts a cluster whose brokers the test may stop and kill.
-func PrivateKafka(tb testing.TB, brokers int) *KafkaCluster {
+// PrivateKafka starts a cluster whose brokers the test may stop and kill. They have these lines in their
+// server.properties beside the usual ones.
+func PrivateKafka(tb testing.TB, brokers int, config ...string) *KafkaCluster {
 	tb.Helper()
-	c, output := private(tb, "kafka", strconv.Itoa(brokers))
+	c, output := private(tb, "kafka", strconv.Itoa(brokers), "LOGPIPE_KAFKA_CONFIG="+strings.Join(config, "\n"))
 	return &KafkaCluster{cluster: c, Bootstrap: strings.Split(value(output, "bootstrap"), ",")}
 }
 

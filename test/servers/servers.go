@@ -81,11 +81,11 @@ func shared(tb testing.TB, kind, dir string) *cluster {
 }
 
 // private starts a cluster of its own that ends with the test. It returns what the script printed.
-func private(tb testing.TB, kind, size string) (c *cluster, output string) {
+func private(tb testing.TB, kind, size string, env ...string) (c *cluster, output string) {
 	tb.Helper()
 	require(tb)
 	c = shared(tb, kind, tb.TempDir())
-	c.env = append(c.env, "LOGPIPE_"+strings.ToUpper(kind)+"_PORT=0")
+	c.env = append(append(c.env, "LOGPIPE_"+strings.ToUpper(kind)+"_PORT=0"), env...)
 	c.guard()
 	return c, c.run("up", size)
 }
