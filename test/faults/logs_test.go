@@ -77,7 +77,8 @@ func newLogs(t *testing.T, brokers []string, small bool) *logs {
 	cfg.Inputs = []agent.Input{{Files: files}}
 	w.agent.configure(cfg)
 	w.client = connect(t, cfg.Kafka)
-	_, err := w.client.EnsureTopic(t.Context(), kafka.TopicSpec{Name: w.topic, Partitions: writers, ReplicationFactor: 1})
+	spec := kafka.TopicSpec{Name: w.topic, Partitions: writers, ReplicationFactor: int16(len(brokers))}
+	_, err := w.client.EnsureTopic(t.Context(), spec)
 	w.agent.check(err)
 	return w
 }
@@ -182,19 +183,26 @@ func (w *logs) awaitFound(life *life) {
 	}
 }
 
+// leader returns the broker that leads a writer's partition, and what it knows of producers.
+func (w *logs) leader(writer int) (broker int, producers []sarama.ProducerState) {
+	w.Helper()
+	leader, err := w.client.Sarama().Leader(w.topic, int32(writer))
+	w.agent.check(err)
+	answer, err := leader.DescribeProducers(&sarama.DescribeProducersRequest{
+		Topics: []sarama.DescribeProducersRequestTopic{{Name: w.topic, PartitionIndexes: []int32{int32(writer)}}},
+	})
+	w.agent.check(err)
+	return int(leader.ID()), answer.Topics[0].Partitions[0].ActiveProducers
+}
+
 // awaitForgotten waits until the broker, which has no other clients, knows no producer of the topic any more.
 func (w *logs) awaitForgotten() {
 	w.Helper()
 	for deadline := time.Now().Add(patience); ; {
 		known := 0
 		for writer := range writers {
-			leader, err := w.client.Sarama().Leader(w.topic, int32(writer))
-			w.agent.check(err)
-			answer, err := leader.DescribeProducers(&sarama.DescribeProducersRequest{
-				Topics: []sarama.DescribeProducersRequestTopic{{Name: w.topic, PartitionIndexes: []int32{int32(writer)}}},
-			})
-			w.agent.check(err)
-			known += len(answer.Topics[0].Partitions[0].ActiveProducers)
+			_, producers := w.leader(writer)
+			known += len(producers)
 		}
 		if known == 0 {
 			return

@@ -5,6 +5,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -54,6 +55,18 @@ func (k *KafkaCluster) Stop(broker int) {
 func (k *KafkaCluster) Kill(broker int) {
 	k.tb.Helper()
 	k.run("kill", name(broker))
+}
+
+// Pause stops a broker's process, which stays as it is with all its connections, until Resume.
+func (k *KafkaCluster) Pause(broker int) {
+	k.tb.Helper()
+	k.signal(name(broker), syscall.SIGSTOP)
+}
+
+// Resume lets a broker go on that was paused.
+func (k *KafkaCluster) Resume(broker int) {
+	k.tb.Helper()
+	k.signal(name(broker), syscall.SIGCONT)
 }
 
 // CLI runs one of Kafka's own tools against the cluster, such as CLI("TopicCommand", "--list"), and returns its output.

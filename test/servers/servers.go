@@ -21,6 +21,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -88,6 +89,22 @@ func private(tb testing.TB, kind, size string, env ...string) (c *cluster, outpu
 	c.env = append(append(c.env, "LOGPIPE_"+strings.ToUpper(kind)+"_PORT=0"), env...)
 	c.guard()
 	return c, c.run("up", size)
+}
+
+// signal sends a signal to a process of the cluster.
+func (c *cluster) signal(name string, signal syscall.Signal) {
+	c.tb.Helper()
+	text, err := os.ReadFile(filepath.Join(c.dir, "pid", name))
+	if err != nil {
+		c.tb.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err == nil {
+		err = syscall.Kill(pid, signal)
+	}
+	if err != nil {
+		c.tb.Fatalf("send %s to %s: %v", signal, name, err)
+	}
 }
 
 // guard lets the script wipe the cluster when the test has ended, in whatever way: it waits for the end of a pipe whose
