@@ -60,11 +60,11 @@ var programs = sync.OnceValues(func() (string, error) {
 	return dir, nil
 })
 
-// rounds is how often each step kills a process.
-func rounds(t *testing.T) int {
+// rounds is how often each fault comes.
+func rounds(t *testing.T, fallback int) int {
 	text := os.Getenv("LOGPIPE_FAULTS_ROUNDS")
 	if text == "" {
-		return defaultRounds
+		return fallback
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
