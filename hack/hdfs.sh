@@ -107,6 +107,9 @@ dfs.client.failover.proxy.provider.$NAMESERVICE $provider
 dfs.ha.fencing.methods shell(/bin/true)
 dfs.ha.tail-edits.period 1
 dfs.ha.tail-edits.in-progress true
+
+# With three DataNodes, one of two that live easily seems too busy, and then one that is dead is taken.
+dfs.namenode.redundancy.considerLoad false
 END
 }
 

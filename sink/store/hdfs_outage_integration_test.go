@@ -3,6 +3,7 @@ package store_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"sync"
 	"testing"
@@ -66,6 +67,23 @@ func TestHDFSOutages(t *testing.T) {
 		cluster.Start("dn1")
 		eventually(t, "the DataNode", func() bool { return tryFile(s) == nil })
 	})
+}
+
+// TestHDFSReadsAroundADataNodeThatHangs reads more files than can all be served by others first.
+func TestHDFSReadsAroundADataNodeThatHangs(t *testing.T) {
+	cluster := servers.PrivateHDFS(t, 3)
+	cfg := newRoot(t, cluster)
+	cfg.CallTimeout = conf.Duration(callTimeout)
+	s := openStore(t, cfg)
+	names := make([]string, 15)
+	for i := range names {
+		names[i] = fmt.Sprintf("f%d", i)
+		must(t, begin(t, s, names[i]).Close())
+	}
+	defer cluster.Suspend("dn2")()
+	for _, name := range names {
+		wantFile(t, s, name, "begun before")
+	}
 }
 
 // wantAllUnavailable makes all calls at once: those that share a connection must not wait for each other in turn. None

@@ -11,12 +11,13 @@ import (
 const defaultFailovers = 2
 
 // TestSinksThroughFailovers lets two sinks write while the NameNodes take turns, one after another: because they are
-// told to, because the active one is killed, and because it hangs and wakes up when another one is active. DataNodes are
-// killed, before or after that, and hang. Every line must become visible once and in order.
+// told to, because the active one is killed, and because it hangs and wakes up when the other one is active. DataNodes
+// are killed, before or after that, and hang. Every line must become visible once and in order.
 func TestSinksThroughFailovers(t *testing.T) {
 	f := newFailovers(t, servers.Kafka(t, 1), servers.HAHDFS(t))
 	f.start()
 	for i := range rounds(t, defaultFailovers) {
+		t.Logf("round %d", i+1)
 		f.round(i)
 	}
 	f.finish()

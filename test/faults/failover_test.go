@@ -148,8 +148,8 @@ func (f *failovers) fault(kind string, do func()) {
 	f.pauses[kind] = append(f.pauses[kind], pause)
 }
 
-// awaitCommits waits until each partition was committed twice after a moment: the second time with a roll that was begun
-// after it. It returns when that was.
+// awaitCommits waits until each partition was committed twice after a moment: the second time with a roll that was
+// begun after it. It returns when that was.
 func (f *failovers) awaitCommits(after time.Time) time.Time {
 	f.Helper()
 	f.await("two commits in each partition", func() bool {
