@@ -81,6 +81,9 @@ func (f *failovers) connect(cfg kafka.Config) {
 	f.check(err)
 	settings.Producer.Return.Successes = true
 	settings.Producer.Partitioner = sarama.NewManualPartitioner
+	// So that what is repeated on a slow machine is not twice in Kafka.
+	settings.Producer.Idempotent, settings.Producer.RequiredAcks = true, sarama.WaitForAll
+	settings.Net.MaxOpenRequests = 1
 	f.producer, err = sarama.NewSyncProducer(cfg.BootstrapServers, settings)
 	f.check(err)
 	f.Cleanup(func() { _ = f.producer.Close() })
