@@ -137,7 +137,7 @@ cluster-down: ## Remove it.
 
 ##@ Servers
 
-# The number of brokers, or of DataNodes: 1 or 3.
+# The number of brokers, or of DataNodes: 1 or 3. For HDFS also ha: two NameNodes, and three DataNodes.
 N ?= 1
 
 .PHONY: kafka-up
@@ -149,7 +149,7 @@ kafka-down: ## Stop it and delete its data.
 	hack/kafka.sh down wipe
 
 .PHONY: hdfs-up
-hdfs-up: ## Start HDFS with N DataNodes on loopback.
+hdfs-up: ## Start HDFS with N DataNodes on loopback; N=ha has two NameNodes.
 	hack/hdfs.sh up $(N)
 
 .PHONY: hdfs-down

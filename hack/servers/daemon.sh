@@ -82,9 +82,10 @@ free_ports() {
 }
 
 # open_cluster SIZE PORT COUNT makes or reopens $DIR under its lock (file descriptor 8) and sets SIZE and BASE. Port 0 picks
-# free ones. A directory keeps its size and ports for life: they are written in the servers' own data.
+# free ones; SIZES are the sizes that there are. A directory keeps its size and ports for life: they are written in the
+# servers' own data.
 open_cluster() {
-  [[ $1 == 1 || $1 == 3 ]] || die "the size must be 1 or 3, not '$1'"
+  [[ " ${SIZES:-1 3} " == *" $1 "* ]] || die "the size must be one of ${SIZES:-1 3}, not '$1'"
   require_java
   mkdir -p "$DIR"
   exec 8>"$DIR/lock"

@@ -5,12 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -39,7 +34,7 @@ func TestHDFSOutages(t *testing.T) {
 	})
 	t.Run("a NameNode that hangs does not hang its callers", func(t *testing.T) {
 		file := begin(t, s, "d/hang")
-		resume := pause(t, cluster, "nn")
+		resume := cluster.Suspend("nn")
 		wantAllUnavailable(t, s, file)
 		resume()
 		eventually(t, "HDFS", func() bool { return tryFile(s) == nil })
@@ -74,19 +69,21 @@ func TestHDFSOutages(t *testing.T) {
 	})
 }
 
-// pause stops a process of the cluster until resume is called.
-func pause(t *testing.T, cluster *servers.HDFSCluster, name string) (resume func()) {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(filepath.Dir(cluster.Conf), "pid", name))
-	must(t, err)
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	must(t, err)
-	must(t, syscall.Kill(pid, syscall.SIGSTOP))
-	eventually(t, "the process to stop", func() bool {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		return err == nil && strings.Contains(string(stat), ") T ")
-	})
-	return func() { must(t, syscall.Kill(pid, syscall.SIGCONT)) }
+// TestHDFSReadsAroundADataNodeThatHangs reads more files than can all be served by others first.
+func TestHDFSReadsAroundADataNodeThatHangs(t *testing.T) {
+	cluster := servers.PrivateHDFS(t, 3)
+	cfg := newRoot(t, cluster)
+	cfg.CallTimeout = conf.Duration(callTimeout)
+	s := openStore(t, cfg)
+	names := make([]string, 15)
+	for i := range names {
+		names[i] = fmt.Sprintf("f%d", i)
+		must(t, begin(t, s, names[i]).Close())
+	}
+	defer cluster.Suspend("dn2")()
+	for _, name := range names {
+		wantFile(t, s, name, "begun before")
+	}
 }
 
 // wantAllUnavailable makes all calls at once: those that share a connection must not wait for each other in turn. None

@@ -42,9 +42,10 @@ func (c *client) close() {
 // connector makes clients.
 type connector struct {
 	options hdfs.ClientOptions
-	// callTimeout bounds a dial, and every read and write on a connection to a NameNode.
+	// callTimeout bounds a dial, and every read and write on a connection to a NameNode, or to a DataNode from which is
+	// read: then the time of a call is enough for another one when one hangs.
 	callTimeout time.Duration
-	// blockTimeout bounds every read and write on a connection to a DataNode.
+	// blockTimeout bounds every read and write on a connection over which a block is written.
 	blockTimeout time.Duration
 
 	mu        sync.Mutex
@@ -62,7 +63,7 @@ func (d *connector) connectWriter() (*client, error) {
 // connectReader returns a client for everything else.
 func (d *connector) connectReader() (*client, error) {
 	return d.connect(func(_ *client, conn net.Conn) net.Conn {
-		return &timedConn{Conn: conn, timeout: d.blockTimeout}
+		return &timedConn{Conn: conn, timeout: d.callTimeout}
 	})
 }
 

@@ -75,7 +75,7 @@ func TestAgentDiesAtEveryStep(t *testing.T) {
 			if step.warm {
 				w.deliver()
 			}
-			for round := range rounds(t) {
+			for round := range rounds(t, defaultRounds) {
 				if step.before != "" {
 					w.live(step.before, order(step.before, 5))
 				}

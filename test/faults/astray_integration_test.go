@@ -19,7 +19,7 @@ func TestProduceRequestsGoAstray(t *testing.T) {
 	w := newLogs(t, []string{p.address}, false)
 	w.deliver() // Kafka knows the producers
 	p.astray.Store(true)
-	for range rounds(t) * astrayLives {
+	for range rounds(t, defaultRounds) * astrayLives {
 		w.write()
 		w.rotate()
 		w.clean()

@@ -1,7 +1,8 @@
 // Package faults kills the real agent and the real sink at every step of their work, against a real Kafka and a real
 // HDFS, and checks that every line still comes exactly once and in order. The steps are those of internal/failpoint.
 //
-// LOGPIPE_FAULTS_ROUNDS is how often each step kills a process; the default keeps the tests short.
+// LOGPIPE_FAULTS_ROUNDS is how often each step kills a process, and how many failovers of NameNodes and deaths of
+// DataNodes there are; the default keeps the tests short.
 // LOGPIPE_FAULTS_KEEP is a directory in which the files of the programs are kept when a test fails, with their logs.
 package faults
 
@@ -60,11 +61,11 @@ var programs = sync.OnceValues(func() (string, error) {
 	return dir, nil
 })
 
-// rounds is how often each step kills a process.
-func rounds(t *testing.T) int {
+// rounds is how often each fault comes.
+func rounds(t *testing.T, fallback int) int {
 	text := os.Getenv("LOGPIPE_FAULTS_ROUNDS")
 	if text == "" {
-		return defaultRounds
+		return fallback
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {

@@ -58,7 +58,7 @@ func TestSinkDiesAtEveryStep(t *testing.T) {
 			if step.warm {
 				w.deliver()
 			}
-			n := rounds(t)
+			n := rounds(t, defaultRounds)
 			if step.once {
 				n = 1
 			}

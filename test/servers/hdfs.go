@@ -1,13 +1,16 @@
 package servers
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // HDFSCluster is a running HDFS of one NameNode, "nn", and one or three DataNodes, "dn1" to "dn3".
@@ -75,10 +78,10 @@ func (h *HDFSCluster) Admin(args ...string) string {
 	return h.run(append([]string{"admin"}, args...)...)
 }
 
-// Start starts a process that was stopped or killed and waits until it serves.
-func (h *HDFSCluster) Start(name string) {
+// Start starts processes that were stopped or killed and waits until they serve.
+func (h *HDFSCluster) Start(names ...string) {
 	h.tb.Helper()
-	h.run("start", name)
+	h.run(append([]string{"start"}, names...)...)
 }
 
 // Stop ends a process with SIGTERM.
@@ -91,4 +94,35 @@ func (h *HDFSCluster) Stop(name string) {
 func (h *HDFSCluster) Kill(name string) {
 	h.tb.Helper()
 	h.run("kill", name)
+}
+
+// Suspend stops a process with SIGSTOP, so that it hangs until resume is called.
+func (h *HDFSCluster) Suspend(name string) (resume func()) {
+	h.tb.Helper()
+	text, err := os.ReadFile(filepath.Join(h.dir, "pid", name))
+	h.check(err)
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	h.check(err)
+	h.check(syscall.Kill(pid, syscall.SIGSTOP))
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		h.check(err)
+		if strings.Contains(string(stat), ") T ") {
+			break
+		}
+		if time.Now().After(deadline) {
+			h.tb.Fatalf("%s does not stop: %s", name, stat)
+		}
+	}
+	return func() {
+		h.tb.Helper()
+		h.check(syscall.Kill(pid, syscall.SIGCONT))
+	}
+}
+
+func (h *HDFSCluster) check(err error) {
+	h.tb.Helper()
+	if err != nil {
+		h.tb.Fatal(err)
+	}
 }
