@@ -202,37 +202,6 @@ func (c *chaos) sinkFaults(ctx context.Context, p *process, random *rand.Rand) {
 	}
 }
 
-// serverFaults leaves at most one server of each kind away at a time, and none in the end.
-func (c *chaos) serverFaults(ctx context.Context, random *rand.Rand) {
-	c.Helper()
-	for sleep(ctx, random, 3*time.Second) {
-		switch random.IntN(8) {
-		case 0:
-			c.nameNodeKills.Add(1)
-			c.hdfs.Kill("nn")
-			sleep(ctx, random, 2*time.Second)
-			c.hdfs.Start("nn")
-		case 1:
-			c.safeModes.Add(1)
-			c.hdfs.Admin("-safemode", "enter")
-			sleep(ctx, random, 5*time.Second)
-			c.hdfs.Admin("-safemode", "leave")
-		case 2, 3:
-			c.dataNodeKills.Add(1)
-			name := fmt.Sprintf("dn%d", 1+random.IntN(3))
-			c.hdfs.Kill(name)
-			sleep(ctx, random, 3*time.Second)
-			c.hdfs.Start(name)
-		default:
-			c.brokerKills.Add(1)
-			broker := 1 + random.IntN(3)
-			c.brokers.Kill(broker)
-			sleep(ctx, random, 3*time.Second)
-			c.brokers.Start(broker)
-		}
-	}
-}
-
 // sleep waits for a random time up to most, and returns false when ctx is done.
 func sleep(ctx context.Context, random *rand.Rand, most time.Duration) bool {
 	select {
