@@ -70,6 +70,12 @@ test: ## Run all tests with the race detector, on a real Kafka, HDFS and kube-ap
 		LOGPIPE_TEST_REQUIRE_SERVERS=1 hack/with-servers.sh \
 		go test -race -p $(TEST_PARALLEL) -timeout $(TEST_TIMEOUT) $(PKG)
 	go -C hack/images vet ./... && go -C hack/images test ./...
+	$(MAKE) simulate
+
+.PHONY: simulate
+simulate: ## Run the agent and the sink in 10,000 simulated worlds each. SEEDS=1000000 runs more, SEED=1 shows one of them.
+	LOGPIPE_SIMULATION_SEEDS=$(or $(SEEDS),10000) LOGPIPE_SIMULATION_SEED=$(SEED) \
+		go test -count=1 -v -timeout 24h -run '^TestSimulation$$' ./agent ./sink
 
 .PHONY: e2e
 e2e: ## Test the operator on a kind cluster, with real Kafka and HDFS beside it. KEEP=1 leaves the cluster.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -24,7 +25,7 @@ import (
 // whole and in order.
 func TestSimulation(t *testing.T) {
 	dir := memoryDir(t)
-	simulation.Run(t, 1, func(s *simulation.Sim) { newWorld(s, dir).run() },
+	simulation.Run(t, runtime.GOMAXPROCS(0), func(s *simulation.Sim) { newWorld(s, dir).run() },
 		"agent killed", "agent killed, its last writes lost", "session ended", "rotation", "reopened", "compression",
 		"delete", "inode used again", "Kafka away", "leader changed", "leader had more than others", "batch came again",
 		"stray request", "producers forgotten", "topic grew", "producer id")
@@ -148,6 +149,7 @@ func (w *world) run() {
 	}
 	w.heal()
 	w.check()
+	w.agent.end()
 }
 
 // happen lets something happen to the world, or nothing.
@@ -371,12 +373,13 @@ func (w *world) kill() {
 	if w.agent == nil {
 		return
 	}
-	w.agent.process.Kill()
+	dead := w.agent
+	w.agent = nil
+	dead.process.Kill()
 	for _, p := range slices.Clone(w.producers) {
 		p.Close()
 	}
-	w.agent.disk.died()
-	w.agent = nil
+	dead.disk.died()
 	data, err := os.ReadFile(filepath.Join(w.stateDir(), "journal"))
 	kind := "agent killed"
 	if power := w.Chance(30); power && err == nil && int64(len(data)) > w.synced {
@@ -385,6 +388,7 @@ func (w *world) kill() {
 	}
 	w.Event(kind, func() string { return fmt.Sprint(len(data)) })
 	w.synced = int64(len(data))
+	dead.end()
 	_ = os.RemoveAll(w.stateDir())
 	// The dead agent's lock ends only with this process: the next one gets a directory of its own.
 	w.lives++
@@ -395,6 +399,14 @@ func (w *world) kill() {
 		if err != nil {
 			w.Fail("%v", err)
 		}
+	}
+}
+
+// end closes what this process holds for a life of the agent, when nobody looks any more at what that writes.
+func (s *simAgent) end() {
+	s.process.Kill()
+	if s.agent != nil {
+		_ = s.agent.close()
 	}
 }
 
