@@ -213,10 +213,14 @@ func (s *Set) missed(before *File, forms map[string]Info) []candidate {
 	return missed
 }
 
-// newer tells whether the rotated file path was in use after before.
+// newer tells whether the rotated file path was in use after before. Where before is gone, names by numbers may have
+// moved on since it was seen last, but only away from newer ones. Its birth tells then, unless it was compressed.
 func (s *Set) newer(path string, before *File) bool {
+	if compareRotated(before.source, before.path, path) < 0 {
+		return true
+	}
 	if !before.gone {
-		return compareRotated(before.source, before.path, path) < 0
+		return false
 	}
 	found, err := s.disk.Look(path)
 	return err == nil && found.Changed.UnixNano() > before.id.Birth
