@@ -26,7 +26,8 @@ var sinkBugs = []bug{
 		{"session.go", `if err := s.publish(m); err != nil {`, `if err := error(nil); err != nil {`},
 	}},
 	{"the start of a partition is not pinned", []edit{
-		{"session.go", `if err := s.files.RenameFile(name, s.at.start()); err != nil {`, `if err := error(nil); err != nil {`},
+		{"session.go", `if err := s.files.RenameFile(name, s.at.start()); err != nil {`,
+			`if err := error(nil); err != nil {`},
 	}},
 	{"a gap is not noted", []edit{
 		{"commit.go", `	m.Gap = s.gap
