@@ -69,6 +69,9 @@ func (a *Agent) fill(s *stream, now time.Time) (progress bool, err error) {
 	switch {
 	case errors.Is(err, io.EOF), s.gone:
 		return false, a.atEnd(s, now)
+	case errors.Is(err, io.ErrUnexpectedEOF) && s.file.Final():
+		a.report(s.file.Path(), err)
+		return false, a.atEnd(s, now)
 	case errors.Is(err, tail.ErrReplaced):
 		s.ready, a.scanAt = false, now // the scan brings the file's new incarnation
 		return true, nil
@@ -202,7 +205,7 @@ func (a *Agent) atEnd(s *stream, now time.Time) error {
 		return nil
 	}
 	final := s.gone || s.file.Final()
-	if !final && (s.after == nil || s.dec.Pending() > 0 || s.file.Lag() > 0) {
+	if !final && (s.after == nil || s.dec.Pending() > 0 || s.file.Lag() > 0 || s.file.Cut()) {
 		return nil
 	}
 	if !final {

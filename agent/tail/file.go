@@ -79,7 +79,13 @@ func (f *File) Read(buf []byte) (int, error) {
 		return 0, err
 	}
 	if f.zip != nil {
-		return f.zip.peek(buf)
+		n, err := f.zip.peek(buf)
+		if !f.Cut() || !f.zip.grown(f.fd) {
+			return n, err
+		}
+		f.closeFile() // it was not whole when it was opened
+		f.changed = f.set.now()
+		return f.Read(buf)
 	}
 	before := min(f.position, MarkBytes)
 	n, err := f.fd.ReadAround(f.overlap[:before], buf, f.position-before)
@@ -244,11 +250,15 @@ func (f *File) Rest() ([]byte, error) {
 		buf = make([]byte, 4*len(buf))
 		n, err = f.Read(buf)
 	}
-	if errors.Is(err, io.EOF) || errors.Is(err, ErrReplaced) || errors.Is(err, ErrNotFound) {
+	if errors.Is(err, io.EOF) || errors.Is(err, ErrReplaced) || errors.Is(err, ErrNotFound) ||
+		errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil, nil
 	}
 	return buf[:n], err
 }
+
+// Cut tells whether the file is a compressed one whose end was found to be missing.
+func (f *File) Cut() bool { return f.zip != nil && errors.Is(f.zip.err, io.ErrUnexpectedEOF) }
 
 // rotate notes whether the file has lost its name. From then on its writer has a while to notice.
 func (f *File) rotate(rotated bool) {
@@ -259,7 +269,7 @@ func (f *File) rotate(rotated bool) {
 }
 
 // Final tells whether the file can no longer grow: it lost its name, or its content to a compressed form, and was quiet
-// for a while, in case its writer still has it open. Since then the names were looked at, so that the file that took
+// for a while, in case its writer still has it open. A compressed form that is not whole has longer. Since then the names were looked at, so that the file that took
 // its name is known.
 func (f *File) Final() bool {
 	switch {
@@ -267,6 +277,8 @@ func (f *File) Final() bool {
 		return true
 	case f.set.vanished[f.source]:
 		return false
+	case f.Cut():
+		return f.set.began.Sub(f.changed) >= cutGrace
 	}
 	return f.gzip || (f.rotated || f.gone) && f.set.began.Sub(f.changed) >= f.set.cfg.Quiet
 }

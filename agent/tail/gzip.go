@@ -79,6 +79,12 @@ func (z *gzipReader) peek(buf []byte) (int, error) {
 	return n, nil
 }
 
+// grown tells whether more was written to the file since it was opened.
+func (z *gzipReader) grown(f Handle) bool {
+	found, err := f.Look()
+	return err == nil && found.Size > z.size
+}
+
 func (z *gzipReader) discard(n int) {
 	z.unused = append(z.unused[:0], z.unused[n:]...)
 }

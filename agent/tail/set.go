@@ -15,6 +15,8 @@ const (
 	defaultQuiet = 5 * time.Second
 	// copyGrace is how long a file that looks like a copy of another waits for that other one to be truncated.
 	copyGrace = time.Minute
+	// cutGrace is how long a compressed file that is not whole is waited for; then it stays as it is.
+	cutGrace  = time.Minute
 	tmpSuffix = ".tmp"
 	gzSuffix  = ".gz"
 )
