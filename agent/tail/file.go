@@ -269,8 +269,8 @@ func (f *File) rotate(rotated bool) {
 }
 
 // Final tells whether the file can no longer grow: it lost its name, or its content to a compressed form, and was quiet
-// for a while, in case its writer still has it open. A compressed form that is not whole has longer. Since then the names were looked at, so that the file that took
-// its name is known.
+// for a while, in case its writer still has it open. A compressed form that is not whole has longer. Since then the
+// names were looked at, so that the file that took its name is known.
 func (f *File) Final() bool {
 	switch {
 	case f.replaced:
