@@ -113,6 +113,9 @@ func (l *simLane) handle() {
 	a.handled = true
 	if l.producer.Chance(l.producer.rates.refused) {
 		a.err = sarama.ErrNotEnoughReplicas
+		if l.producer.Chance(30) {
+			a.err = sarama.ErrInvalidRecord // ends the session
+		}
 		return
 	}
 	a.index, a.err = l.partition.append(a.sent)
@@ -151,11 +154,11 @@ func (l *simLane) fail(err error) {
 		return
 	}
 	l.cut()
-	if err == sarama.ErrOutOfOrderSequenceNumber { //nolint:errorlint // it is never wrapped
+	if err != sarama.ErrNotEnoughReplicas { //nolint:errorlint // it is never wrapped
 		l.halted = err
-		l.producer.Event("out of order sequence", func() string { return "" })
+		l.producer.Event("batch refused", err.Error)
 		for _, b := range l.unsent {
-			l.producer.results <- kafka.Result{Batch: b, Offset: -1, Err: kafka.ErrOutOfOrder}
+			l.producer.results <- kafka.Result{Batch: b, Offset: -1, Err: err}
 		}
 		l.unsent = nil
 	}

@@ -28,7 +28,7 @@ func TestSimulation(t *testing.T) {
 	simulation.Run(t, runtime.GOMAXPROCS(0), func(s *simulation.Sim) { newWorld(s, dir).run() },
 		"agent killed", "agent killed, its last writes lost", "session ended", "rotation", "reopened", "compression",
 		"delete", "inode used again", "Kafka away", "leader changed", "leader had more than others", "batch came again",
-		"stray request", "producers forgotten", "topic grew", "producer id")
+		"stray request", "batch refused", "producers forgotten", "topic grew", "producer id")
 }
 
 // TestSimulationReplays shows that a seed is all that a world depends on.
