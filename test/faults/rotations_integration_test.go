@@ -1,0 +1,77 @@
+package faults
+
+import (
+	"context"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/logpipe/logpipe/agent"
+	"github.com/logpipe/logpipe/test/servers"
+)
+
+const (
+	// fewRotations is how many rotations there are without LOGPIPE_FAULTS_ROUNDS.
+	fewRotations = 60
+	// kept is how many rotated logs there are at most.
+	kept = 4
+)
+
+// TestRotations rotates a log as the kubelet does, as fast as Kafka gets its lines: the log before is compressed, the
+// live one renamed, the oldest deleted. Beside that the agent is killed at any moment, and dead over as many rotations
+// as logs are kept, but no log is deleted before Kafka has it.
+func TestRotations(t *testing.T) {
+	brokers := servers.Kafka(t, 1).Bootstrap
+	for name, suffix := range map[string]string{"the live name is configured": "", "all names are": "*"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newTailed(t, brokers, func(w *tailed, cfg *agent.Config) {
+				cfg.Inputs[0].Files.Include = []string{w.live + suffix}
+			})
+			w.start()
+			w.write(1)
+			w.awaitAll() // the log is known
+			began := time.Now()
+			ctx, cancel := context.WithCancel(t.Context())
+			var killing sync.WaitGroup
+			killing.Go(func() { w.killing(ctx) })
+			for range rounds(t, fewRotations) {
+				w.write(1 + w.random.IntN(300))
+				w.rotate()
+			}
+			cancel()
+			killing.Wait()
+			w.write(1)
+			w.awaitAll()
+			w.agent.kill()
+			_, verdict := w.judge(w.source)
+			t.Logf("%d rotations in %.0f s, agent killed %d times: %s", w.rotations, time.Since(began).Seconds(), w.lives.Load(),
+				verdict)
+			if !verdict.Perfect() {
+				t.Error("not exactly once")
+			}
+		})
+	}
+}
+
+// rotate does what the kubelet does, but for deleting what Kafka does not have yet.
+func (w *tailed) rotate() {
+	w.Helper()
+	if n := len(w.rotated); n > 0 {
+		w.check(compress(w.rotated[n-1].name))
+		w.rotated[n-1].name += ".gz"
+	}
+	if len(w.rotated) == kept {
+		oldest := w.rotated[0]
+		w.await("the oldest log is in Kafka", func() bool { return w.end() >= oldest.upTo })
+		w.check(os.Remove(oldest.name))
+		w.rotated = w.rotated[1:]
+	}
+	name := w.rotatedName()
+	w.check(os.Rename(w.live, name))
+	w.rotated = append(w.rotated, rotated{name: name, upTo: int64(w.source.Count())})
+	if w.random.IntN(2) == 0 {
+		w.write(0) // the live log is there at once
+	}
+}
