@@ -1,8 +1,11 @@
 package tail
 
 import (
+	"os"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // TestRotatedWhileItIsFound: a file is rotated between the moment in which its name is looked at and the one in which
@@ -63,5 +66,32 @@ func TestCompressedWhileItIsFound(t *testing.T) {
 	}
 	if len(l.order) != 3 || l.before[l.order[2]] != l.order[1] || l.before[l.order[1]] != l.order[0] {
 		t.Errorf("%d files, not each behind the one before it", len(l.order))
+	}
+}
+
+// TestTruncatedAndRefilled: a log is copied, truncated and filled beyond where it was read before anyone looks again,
+// so that only reading it shows that. What was not read goes on in the copy, and what is there now comes behind that.
+func TestTruncatedAndRefilled(t *testing.T) {
+	for name, restart := range map[string]bool{"while it is open": false, "while no one looked": true} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t, func(cfg *Config) { cfg.Include[0] += "*" })
+			l.append("app.log", lines(0, 20))
+			got := l.readAll()
+			l.append("app.log", lines(20, 25))
+			l.append("app.log.20261123-000001", lines(0, 25))
+			l.check(os.Truncate(l.path("app.log"), 0))
+			l.append("app.log", lines(25, 80))
+			if restart {
+				l.restart()
+			} else {
+				got += l.read(l.order[0])
+			}
+			for range 4 {
+				got += l.readAll()
+			}
+			if diff := cmp.Diff(lines(0, 80), got); diff != "" {
+				t.Errorf("what was read (-want +got):\n%s", diff)
+			}
+		})
 	}
 }

@@ -51,7 +51,7 @@ func (s *Set) pass() (Changes, error) {
 		return changes, err
 	}
 	for _, f := range s.files {
-		if f.scan != s.scans && !f.gone {
+		if f.scan != s.scans && !f.gone && !f.replaced {
 			s.trace(f)
 		}
 	}

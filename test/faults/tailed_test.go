@@ -21,7 +21,7 @@ import (
 )
 
 // slow bounds what a test waits for while its agent is killed all the time.
-const slow = 4 * patience
+const slow = 2 * patience
 
 // tailed is a log that an agent follows into a topic of one partition.
 type tailed struct {
