@@ -49,9 +49,9 @@ func TestInodesAreReused(t *testing.T) {
 	}
 	w.agent.kill()
 	_, verdict := w.judge(pool.sources[:]...)
-	t.Logf("%d files in %.0f s, agent killed %d times: %d inode numbers were reused, %d of them under the same name, %d with "+
-		"the same beginning: %s", pool.made, time.Since(began).Seconds(), w.lives.Load(), pool.reused, pool.sameName,
-		pool.sameHead, verdict)
+	t.Logf("%d files in %.0f s, agent killed %d times: %d inode numbers were reused, %d of them under the same "+
+		"name, %d with the same beginning: %s", pool.made, time.Since(began).Seconds(), w.lives.Load(),
+		pool.reused, pool.sameName, pool.sameHead, verdict)
 	if !verdict.Perfect() {
 		t.Error("not exactly once")
 	}
