@@ -23,7 +23,7 @@ const (
 	// seeds is how many worlds a bug may hide in: as many as CI runs.
 	seeds = "10000"
 	// patience bounds the building and the search of one bug.
-	patience = 5 * time.Minute
+	patience = 9 * time.Minute
 )
 
 // bug is one that was made, or could be: what it is, in which package, and the text that makes it.
