@@ -108,6 +108,7 @@ type agentDisk struct {
 	*simDisk
 	process *simulation.Process
 	handles map[*simHandle]bool
+	opened  int
 }
 
 func (d *agentDisk) Glob(pattern string) ([]string, error) {
@@ -165,7 +166,8 @@ func (d *agentDisk) Open(_, name string) (tail.Handle, error) {
 }
 
 func (d *agentDisk) handle(i *simInode) *simHandle {
-	h := &simHandle{disk: d, inode: i}
+	d.opened++
+	h := &simHandle{disk: d, inode: i, number: d.opened}
 	d.handles[h] = true
 	i.open++
 	return h
@@ -173,7 +175,8 @@ func (d *agentDisk) handle(i *simInode) *simHandle {
 
 // died closes what the agent had open, as the kernel does.
 func (d *agentDisk) died() {
-	for h := range d.handles {
+	byNumber := func(a, b *simHandle) int { return a.number - b.number }
+	for _, h := range slices.SortedFunc(maps.Keys(d.handles), byNumber) {
 		d.close(h.inode)
 	}
 	clear(d.handles)
@@ -181,8 +184,9 @@ func (d *agentDisk) died() {
 
 // simHandle is an open file.
 type simHandle struct {
-	disk  *agentDisk
-	inode *simInode
+	disk   *agentDisk
+	inode  *simInode
+	number int
 }
 
 var errClosed = errors.New("file already closed")
