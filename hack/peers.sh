@@ -51,8 +51,11 @@ unpack() ( # TARGET PACKAGE...
   mv "$partial" "$target"
 )
 
-# libraries prints the directory of the shared libraries below an unpacked one.
-libraries() { echo "$1"/usr/lib/*-linux-gnu; }
+# library_path prints the directories of shared libraries below an unpacked one.
+library_path() {
+  local all=("$1"/usr/lib/{syslog-ng,*-linux-gnu} "$1"/lib/*-linux-gnu) IFS=:
+  printf '%s\n' "${all[*]}"
+}
 
 unpacked_rsyslog() { unpacked rsyslog rsyslog-kafka; }
 unpacked_syslog_ng() { unpacked syslog-ng-core syslog-ng-mod-rdkafka; }
@@ -76,13 +79,14 @@ install_peer() { # PEER
 
 # configure PEER writes its configuration and sets CONF. The text of the arguments must not hold '|' or '&'.
 configure() {
-  local template names=live
+  local template source=live regex
   template=$(ls "$HERE/peers/$1".*)
   CONF=$DIR/${template##*/}
-  [[ $GLOB == app.log ]] || names=rotated
+  [[ $GLOB == app.log ]] || source=rotated
+  regex=${GLOB//./[.]} regex=${regex//\*/.*}
   mkdir -p "$DIR/work"
   sed -e "s|@DIR@|$DIR|g; s|@LOGS@|$LOGS|g; s|@GLOB@|$GLOB|g; s|@BOOTSTRAP@|$BOOTSTRAP|g; s|@TOPIC@|$TOPIC|g" \
-    -e "s|@NAMES@|$names|g; s|@REGEX@|$(sed 's/[.]/\\\\\\\\./g; s/[*]/.*/g' <<<"$GLOB")|g" "$template" >"$CONF"
+    -e "s|@SOURCE@|$source|g; s|@REGEX@|$regex|g" "$template" >"$CONF"
 }
 
 run() { # PEER DIR LOGS GLOB BOOTSTRAP TOPIC
@@ -93,12 +97,13 @@ run() { # PEER DIR LOGS GLOB BOOTSTRAP TOPIC
     logpipe) exec "$HERE/../bin/agent" --config "$CONF" ;;
     rsyslog*)
       root=$(unpacked_rsyslog)
-      lib=$(libraries "$root")
-      LD_LIBRARY_PATH=$lib exec "$root/usr/sbin/rsyslogd" -n -i NONE -M "$lib/rsyslog" -f "$CONF"
+      lib=$(library_path "$root")
+      path=$(echo "$root"/usr/lib/*/rsyslog)
+      LD_LIBRARY_PATH=$lib exec "$root/usr/sbin/rsyslogd" -n -i NONE -M "$path" -f "$CONF"
       ;;
     syslog-ng*)
       root=$(unpacked_syslog_ng)
-      lib=$(libraries "$root")
+      lib=$(library_path "$root")
       path=$(echo "$root"/usr/lib/syslog-ng/*/)
       LD_LIBRARY_PATH=$lib exec "$root/usr/sbin/syslog-ng" -F --stderr --no-caps --module-path "$path" -f "$CONF" \
         -R "$DIR/work/persist" -c "$DIR/work/control" -p "$DIR/work/pid"

@@ -133,8 +133,8 @@ func (r *trial) end() (sum int64) {
 	return sum
 }
 
-// kill kills the peer each time another part of the lines is written and the peer has begun to send again; it is started
-// again at once. The writer goes on meanwhile, and waits only for a peer that is a whole part behind.
+// kill kills the peer each time another part of the lines is written and the peer has begun to send again; it is
+// started again at once. The writer goes on meanwhile, and waits only for a peer that is a whole part behind.
 func (r *trial) kill() {
 	r.Helper()
 	part := int64(*count) / (kills + 1)

@@ -57,8 +57,8 @@ func (w *writer) until(total int64) error {
 	return nil
 }
 
-// rotate shifts the names of the old logs as logrotate does, writes more lines to the log that was renamed, and begins a
-// new one.
+// rotate shifts the names of the old logs as logrotate does, writes more lines to the log that was renamed, and
+// begins a new one.
 func (w *writer) rotate() error {
 	for i := w.names; i > 0; i-- {
 		if err := os.Rename(w.rotated(i), w.rotated(i+1)); err != nil {
