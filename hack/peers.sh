@@ -17,7 +17,7 @@ HERE=$(cd "$(dirname "$0")" && pwd)
 source "$HERE/servers/daemon.sh"
 # shellcheck disable=SC2034 # jars looks there
 SERVERS=$HERE/peers
-PEERS=(logpipe rsyslog rsyslog-memory syslog-ng syslog-ng-async flume-memory flume-file)
+PEERS=(logpipe rsyslog rsyslog-memory syslog-ng syslog-ng-async flume-memory flume-file otelcol)
 
 candidate() { apt-cache show --no-all-versions "$1" 2>/dev/null | sed -n 's/^Version: //p' | head -n 1; } # PACKAGE
 
@@ -60,6 +60,28 @@ library_path() {
 unpacked_rsyslog() { unpacked rsyslog rsyslog-kafka; }
 unpacked_syslog_ng() { unpacked syslog-ng-core syslog-ng-mod-rdkafka; }
 
+# collector prints the path of the OpenTelemetry Collector that is built of peers/otelcol.
+collector() {
+  local hash target
+  hash=$(cat "$SERVERS"/otelcol/* | sha256sum)
+  target=$CACHE/otelcol-${hash:0:16}
+  [[ -f $target ]] || build_collector "$target" || exit 1
+  printf '%s\n' "$target"
+}
+
+build_collector() ( # TARGET
+  require go golang
+  mkdir -p "$CACHE"
+  exec 9>"$CACHE/lock"
+  flock 9
+  [[ ! -f $1 ]] || return 0
+  note "building the OpenTelemetry Collector (once; takes minutes) ..."
+  CGO_ENABLED=0 go -C "$SERVERS/otelcol" build -trimpath -o "$1.partial" . >&2 && mv "$1.partial" "$1"
+)
+
+# required MODULE prints the version of a module of the Collector's, by the end of its path.
+required() { awk -v "m=/$1" '$1 ~ m "$" { print $2 }' "$SERVERS/otelcol/go.mod"; }
+
 install_peer() { # PEER
   case $1 in
     logpipe)
@@ -72,6 +94,10 @@ install_peer() { # PEER
       require_java
       jars flume >/dev/null
       echo "Apache Flume $(sed -n '/flume-ng-node/{n;s/[^>]*>\([^<]*\).*/\1/p}' "$HERE/peers/flume/pom.xml")"
+      ;;
+    otelcol)
+      collector >/dev/null
+      echo "OpenTelemetry Collector, filelogreceiver $(required filelogreceiver), kafkaexporter $(required kafkaexporter)"
       ;;
     *) die "no such peer: $1 (${PEERS[*]})" ;;
   esac
@@ -113,6 +139,10 @@ run() { # PEER DIR LOGS GLOB BOOTSTRAP TOPIC
       path=$(class_path "$lib")
       exec java -Xms512m -Xmx1g -Dorg.slf4j.simpleLogger.defaultLogLevel=warn -cp "$path" \
         org.apache.flume.node.Application -n a -f "$CONF" --no-reload-conf
+      ;;
+    otelcol)
+      path=$(collector)
+      exec "$path" --config "$CONF"
       ;;
     *) die "no such peer: $peer (${PEERS[*]})" ;;
   esac
