@@ -1,6 +1,6 @@
 // Package peers takes other programs that move log files into Kafka, and this repository's agent, through the same
-// cases: kill -9 while lines are written, and rotation. hack/peers.sh gets and runs them. It measures them and tests none:
-// only logpipe's agent must be perfect.
+// cases: kill -9 while lines are written, and rotation. hack/peers.sh gets and runs them. Only logpipe's agent must be
+// perfect: the others are measured.
 //
 // LOGPIPE_PEERS names the peers, separated by spaces; without it nothing is run. `make peers` sets it.
 package peers
