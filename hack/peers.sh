@@ -5,9 +5,9 @@
 #   peers.sh install PEER                                 fetch or build it, unless it is there; prints its version
 #   peers.sh run PEER DIR LOGS GLOB BOOTSTRAP TOPIC       run it in the foreground, in place of this script
 #
-# run reads the files GLOB, app.log or app.log*, of the directory LOGS, and keeps all its state in DIR. Its configuration
-# is made of the one in hack/peers, which says why it is as it is. rsyslog and syslog-ng are Debian's packages, unpacked
-# into the cache: nothing is installed on the system. They need the package lists of apt-get update.
+# run reads the files GLOB, app.log or app.log*, of the directory LOGS, and keeps all its state in DIR. It is configured
+# by the file in hack/peers, which says why it is as it is. rsyslog and syslog-ng are Debian's packages, unpacked into
+# the cache: nothing is installed on the system. They need the package lists of apt-get update.
 #
 # LOGPIPE_SERVERS_CACHE  what was fetched; default ~/.cache/logpipe/servers
 set -euo pipefail
