@@ -100,6 +100,14 @@ scale: ## Measure the manager with 500 nodes and 50 of each resource, on kwok; s
 		LOGPIPE_SCALE_NODES=$(or $(NODES),500) LOGPIPE_SCALE_PIPES=$(or $(PIPES),50) \
 		go test -count=1 -timeout 2h -v ./test/scale
 
+# Which of hack/peers.sh list, and ARGS of test/peers such as -lines 1000000.
+PEERS ?= $(shell hack/peers.sh list)
+
+.PHONY: peers
+peers: ## Take other programs and the agent through kill -9 and rotations. PEERS="rsyslog otelcol" CASE=kill narrows it.
+	LOGPIPE_TEST_REQUIRE_SERVERS=1 LOGPIPE_PEERS="$(PEERS)" \
+		go test -count=1 -timeout 3h -v -run 'TestPeers//$(CASE)' ./test/peers $(if $(ARGS),-args $(ARGS))
+
 .PHONY: test-unit
 test-unit: ## Run the tests that need no servers.
 	go test -short ./...
