@@ -179,7 +179,7 @@ func (p *pipe) verdict() lines.Verdict {
 // wantAllOnce waits until everything is committed, and checks it.
 func (p *pipe) wantAllOnce() {
 	p.Helper()
-	p.until("everything is committed", func() bool { return p.committed() == p.produced() })
+	p.until("everything is visible", func() bool { return p.committed() == p.produced() && p.published() })
 	if verdict := p.verdict(); !verdict.Perfect() {
 		p.Errorf("%s", verdict)
 	} else {
@@ -200,6 +200,24 @@ func (p *pipe) committed() (n int64) {
 		n += p.position(i)
 	}
 	return n
+}
+
+// published tells whether no commit holds a file that is still to become visible.
+func (p *pipe) published() bool {
+	for i := range p.sources {
+		l := layout{sink: p.cfg.Name, topic: p.cfg.Topic, partition: int32(i)}
+		commits, err := p.files.ReadDir(l.commits())
+		if err != nil {
+			return false
+		}
+		for _, commit := range commits {
+			files, err := p.files.ReadDir(path.Join(l.commits(), commit.Name()))
+			if err != nil || len(files) > 1 {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func (p *pipe) position(partition int) int64 {
