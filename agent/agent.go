@@ -206,13 +206,13 @@ func (a *Agent) session(ctx context.Context) error {
 	return err
 }
 
-// resume settles what is pending and goes back to where the journal says.
+// resume goes back to where the journal says and settles what is pending.
 func (a *Agent) resume(ctx context.Context) error {
 	a.open, a.inFlight, a.unsynced = map[int32]*openBatch{}, map[int32]int{}, nil
-	if err := a.recover(ctx); err != nil {
+	if err := a.rewind(); err != nil {
 		return err
 	}
-	if err := a.rewind(); err != nil {
+	if err := a.recover(ctx); err != nil {
 		return err
 	}
 	a.problem("")

@@ -74,6 +74,7 @@ func (a *Agent) tailConfig() tail.Config {
 		IgnoreOlder: a.ignoreOlder,
 		StartAtEnd:  a.cfg.StartAt == StartAtEnd,
 		Compressed:  *a.cfg.Compressed,
+		InUse:       a.inUse,
 		Now:         a.now,
 		Disk:        a.disk,
 	}
@@ -85,6 +86,12 @@ func (a *Agent) tailConfig() tail.Config {
 		cfg.Include = append(cfg.Include, input.Files.Include...)
 	}
 	return cfg
+}
+
+// inUse tells whether a file's last chunk is not in batches yet.
+func (a *Agent) inUse(f *tail.File) bool {
+	s := a.streams[journal.FileRef(f.Ref)]
+	return s != nil && s.feed.active
 }
 
 // ignoreOlder is the age at which every input that names file ignores it, 0 if one of them never does.
@@ -191,12 +198,20 @@ func (a *Agent) welcome(found tail.Found) error {
 	s.stored = state
 	s.isEnded, s.finished, s.ready = state.Finished, state.Finished, !state.Finished
 	if found.Before != nil {
-		if before := a.streams[journal.FileRef(found.Before.Ref)]; before != nil && !before.isEnded {
-			before.after, s.waiting, before.ready = s, true, true
-		}
+		a.putBehind(s, a.streams[journal.FileRef(found.Before.Ref)])
 	}
 	a.log.V(1).Info("Found file", "file", f.Path(), "offset", f.Position(), "id", ref, "waiting", s.waiting)
 	return nil
+}
+
+// putBehind makes s wait for the end of before, and of what waits for that already.
+func (a *Agent) putBehind(s, before *stream) {
+	for before != nil && before.after != nil {
+		before = before.after
+	}
+	if before != nil && !before.isEnded {
+		before.after, s.waiting, before.ready = s, true, true
+	}
 }
 
 // farewell notes that a file is no more.

@@ -20,17 +20,17 @@ import (
 // rebuildTries is how often the files of a pending batch are looked for again before it counts as lost.
 const rebuildTries = 3
 
-// rebuilt are the pending batches: those that could be built again, and those that can't be.
+// rebuilt are the pending batches, or what could be built again of them, and what can't be.
 type rebuilt struct {
 	pending []journal.Batch
 	batches []*openBatch
 	gone    []unbuilt
 }
 
-// unbuilt is a batch that can't be sent again, and why.
+// unbuilt are records that can't be sent again, and why.
 type unbuilt struct {
-	batch journal.Batch
-	err   error
+	partition, records int32
+	err                error
 }
 
 // errTooLarge is why a batch is given up whose record is too large for the topic: sent again, it would end every
@@ -43,24 +43,26 @@ func (a *Agent) rebuildAll() (rebuilt, error) {
 	state := a.journal.State()
 	for _, b := range state.Pending {
 		if large := a.tooLarge; large != nil && large.Partition == b.Partition && large.FirstSequence == b.FirstSequence {
-			out.gone = append(out.gone, unbuilt{b, errTooLarge})
+			out.gone = append(out.gone, unbuilt{b.Partition, b.Count, errTooLarge})
 			continue
 		}
-		open, err := a.find(b, state.Settings[b.Settings])
+		kept, open, err := a.find(b, state.Settings[b.Settings])
 		if passing(err) {
 			return rebuilt{}, fmt.Errorf("read again what is pending on partition %d: %w", b.Partition, err)
 		}
 		if err != nil {
-			out.gone = append(out.gone, unbuilt{b, err})
+			out.gone = append(out.gone, unbuilt{b.Partition, b.Count - kept.Count, err})
+		}
+		if kept.Count == 0 {
 			continue
 		}
 		failpoint.Hit(failpoint.RecoverRebuilt)
-		out.pending, out.batches = append(out.pending, b), append(out.batches, open)
+		out.pending, out.batches = append(out.pending, kept), append(out.batches, open)
 	}
 	return out, nil
 }
 
-// giveUp counts batches that are neither in Kafka nor can be sent again.
+// giveUp counts records that are neither in Kafka nor can be sent again.
 func (a *Agent) giveUp(gone []unbuilt) {
 	for _, g := range gone {
 		a.doubt = true // what follows it can't keep its sequence number
@@ -68,26 +70,26 @@ func (a *Agent) giveUp(gone []unbuilt) {
 		if errors.Is(g.err, errTooLarge) {
 			reason, a.tooLarge = lostTooLarge, nil
 		}
-		a.lost(reason, int64(g.batch.Count), 0)
-		a.log.Error(g.err, "Records are lost: they are not in Kafka and can't be sent again", "partition",
-			g.batch.Partition, "records", g.batch.Count)
+		a.lost(reason, int64(g.records), 0)
+		a.log.Error(g.err, "Records are lost: they are not in Kafka and can't be sent again", "partition", g.partition,
+			"records", g.records)
 	}
 }
 
-// find builds b, which was sealed under stored settings, again. A file that was renamed or compressed since the last
-// scan is looked for again.
-func (a *Agent) find(b journal.Batch, stored []byte) (*openBatch, error) {
-	open, err := a.rebuild(b, stored)
+// find builds b, which was sealed under stored settings, again, or what is left of it. A file that was renamed or
+// compressed since the last scan is looked for again.
+func (a *Agent) find(b journal.Batch, stored []byte) (kept journal.Batch, open *openBatch, err error) {
+	kept, open, err = a.rebuild(b, stored)
 	for range rebuildTries {
 		if err == nil || errors.Is(err, tail.ErrNotFound) {
 			break
 		}
 		if err := a.scan(); err != nil {
-			return nil, err
+			return journal.Batch{}, nil, err
 		}
-		open, err = a.rebuild(b, stored)
+		kept, open, err = a.rebuild(b, stored)
 	}
-	return open, err
+	return kept, open, err
 }
 
 // passing tells whether a file may be readable later: it is being renamed, or its file system refuses for now.
@@ -96,29 +98,38 @@ func passing(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.As(err, &refused)
 }
 
-// rebuild reads the spans of a batch again and returns it if it is the same as when it was sealed.
-func (a *Agent) rebuild(b journal.Batch, stored []byte) (*openBatch, error) {
+// rebuild reads the spans of a batch again and returns it if it is the same as when it was sealed. With an error it
+// returns what is left of it: the spans of which the files are still there.
+func (a *Agent) rebuild(b journal.Batch, stored []byte) (kept journal.Batch, open *openBatch, err error) {
 	var with settings
 	if err := json.Unmarshal(stored, &with); err != nil {
-		return nil, fmt.Errorf("parse settings %d: %w", b.Settings, err)
+		return journal.Batch{}, nil, fmt.Errorf("parse settings %d: %w", b.Settings, err)
 	}
 	plan, err := decode.Compile(with.Decode)
 	if err != nil {
-		return nil, fmt.Errorf("settings %d: %w", b.Settings, err)
+		return journal.Batch{}, nil, fmt.Errorf("settings %d: %w", b.Settings, err)
 	}
 	r := &rebuilder{
 		agent: a, with: with, plan: plan, keyed: newFieldKey(with.PartitionKey),
 		partition: b.Partition, out: &openBatch{partition: b.Partition},
 	}
+	kept = b
+	kept.Spans = nil
 	for i := range b.Spans {
-		if err := r.span(&b.Spans[i]); err != nil {
-			return nil, err
+		switch missing := r.whole(&b.Spans[i]); {
+		case passing(missing):
+			return journal.Batch{}, nil, missing
+		case missing != nil:
+			err = missing
+		default:
+			kept.Spans = append(kept.Spans, b.Spans[i])
 		}
 	}
-	if n := len(r.out.records); int32(n) != b.Count || r.out.checksum != b.Checksum {
-		return nil, fmt.Errorf("%d records are not the %d that were sealed", n, b.Count)
+	kept.Count, kept.Checksum = int32(len(r.out.records)), r.out.checksum
+	if err == nil && (kept.Count != b.Count || kept.Checksum != b.Checksum) {
+		return journal.Batch{}, nil, errors.New("the records are not those that were sealed")
 	}
-	return r.out, nil
+	return kept, r.out, err
 }
 
 // rebuilder builds one batch again.
@@ -135,6 +146,19 @@ type rebuilder struct {
 	reached bool
 }
 
+// whole takes the records of one span, or none if they are not all there.
+func (r *rebuilder) whole(span *journal.Span) error {
+	before := *r.out
+	err := r.span(span)
+	if n := int32(len(r.out.records) - len(before.records)); err == nil && n != span.Count {
+		err = fmt.Errorf("%d records are not the %d that were sealed", n, span.Count)
+	}
+	if err != nil {
+		*r.out, r.dec = before, nil
+	}
+	return err
+}
+
 // span takes the records of one span.
 func (r *rebuilder) span(span *journal.Span) error {
 	s := r.agent.streams[span.File]
@@ -146,9 +170,12 @@ func (r *rebuilder) span(span *journal.Span) error {
 		return err
 	}
 	defer file.Close()
-	if span.Carry {
+	switch {
+	case span.Carry && r.dec == nil:
+		return fmt.Errorf("the beginning of a record: %w", tail.ErrNotFound)
+	case span.Carry:
 		r.dec.NextFile(span.Clean.Offset)
-	} else {
+	default:
 		r.dec = decode.New(r.plan, span.Clean.Offset, &r.stats)
 	}
 	end := int64(1 << 62) // a part of an over-long line comes only with bytes behind it

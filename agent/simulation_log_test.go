@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/logpipe/logpipe/agent/decode"
+	"github.com/logpipe/logpipe/agent/tail"
 )
 
 const simDir = "/logs"
@@ -26,7 +27,14 @@ type simLog struct {
 	// numbered rotation makes app.log.1 of app.log and app.log.2 of that one; else names end with the time.
 	numbered bool
 	compress bool
-	rotated  []*simRotated // oldest first
+	// copies says that rotation copies the log and truncates it, with steps that are still to come.
+	copies  bool
+	copying []func()
+	// long are records that fill the beginning of a file, by which its copy is known.
+	long map[int]bool
+	// lost are records that nobody could keep: they were truncated before they were copied.
+	lost    map[int]bool
+	rotated []*simRotated // oldest first
 	// rotatedAt is when the log was renamed last.
 	rotatedAt time.Time
 	// arrived are the numbers of the records that are in Kafka for good.
@@ -48,8 +56,12 @@ func (l *simLog) path() string { return path.Join(simDir, l.name+".log") }
 func (l *simLog) record(n int) string {
 	text := fmt.Sprintf(`{"log":"%s","n":%d,"k":%d}`, l.name, n, n%7)
 	switch {
+	case l.long[n] && l.cfg.Decode.Multiline != nil:
+		return text + strings.Repeat(fmt.Sprintf("\n more %d", n), tail.HeadBytes/7) + ";"
 	case l.cfg.Decode.Multiline != nil:
 		return text + strings.Repeat("\n more", n%3) + ";"
+	case l.long[n]:
+		return text + strings.Repeat(fmt.Sprintf(" %d", n), tail.HeadBytes/2)
 	case n%11 == 10:
 		return text + strings.Repeat(" ", 100+n%100)
 	}
@@ -78,6 +90,9 @@ func (l *simLog) lines(n int) string {
 func (l *simLog) write() {
 	if l.file == nil {
 		l.create()
+	}
+	if len(l.file.data) == 0 && l.copies {
+		l.long[l.n] = true
 	}
 	text := l.rest
 	for range l.Between(0, 3) {
@@ -121,7 +136,7 @@ func (l *simLog) create() {
 
 // rotate renames the log.
 func (l *simLog) rotate() {
-	if l.file == nil || l.lags() || l.whole() == l.first || !l.delivered(1) {
+	if l.file == nil || l.lags() || l.whole() == l.first || !l.settled(1) || len(l.copying) > 0 {
 		return // a record has parts in two files at most; a name that was never seen leads to no rotated ones
 	}
 	l.endLine()
@@ -137,6 +152,10 @@ func (l *simLog) rotate() {
 		return
 	}
 	l.Event("rotation", func() string { return fmt.Sprintf("%s to %s", l.path(), to) })
+	if l.copies {
+		l.planCopy(to)
+		return
+	}
 	l.disk.rename(l.path(), to)
 	l.rotated = append(l.rotated, &simRotated{name: to, last: l.n, at: l.now})
 	if l.Chance(70) {
@@ -176,14 +195,18 @@ func (l *simLog) shift() {
 
 // busy tells whether a file is being compressed.
 func (l *simLog) busy() bool {
-	return slices.ContainsFunc(l.rotated, func(r *simRotated) bool { return r.steps != nil })
+	return len(l.copying) > 0 || slices.ContainsFunc(l.rotated, func(r *simRotated) bool { return r.steps != nil })
 }
 
 // quiet is how long a file is left alone after its writer let go of it before it is compressed or deleted.
 const quiet = 10 * time.Second
 
-// tidy does one step of compressing or deleting what was rotated.
+// tidy does one step of copying, compressing or deleting what was rotated.
 func (l *simLog) tidy() {
+	if len(l.copying) > 0 {
+		l.copyOn()
+		return
+	}
 	for i, r := range l.rotated {
 		switch {
 		case len(r.steps) > 0:
@@ -197,7 +220,7 @@ func (l *simLog) tidy() {
 		case l.compress && !strings.HasSuffix(r.name, ".gz") && l.Chance(50):
 			l.begin(r)
 			return
-		case i == 0 && !l.busy() && l.delivered(r.last) && l.Chance(50):
+		case i == 0 && !l.busy() && l.settled(r.last) && l.Chance(50):
 			l.Event("delete", func() string { return r.name })
 			l.disk.remove(r.name)
 			l.rotated = l.rotated[1:]

@@ -216,10 +216,10 @@ func (r Renew) checkProducer(s *State) error {
 	return nil
 }
 
-// addRenewed appends batches to s if each has the spans of one in pending, in the same order.
+// addRenewed appends batches to s if each has spans of one in pending, in the same order.
 func (s *State) addRenewed(pending, batches []Batch) error {
 	for _, b := range batches {
-		i := slices.IndexFunc(pending, func(p Batch) bool { return sameSpans(p.Spans, b.Spans) })
+		i := slices.IndexFunc(pending, func(p Batch) bool { return hasSpans(p.Spans, b.Spans) })
 		if i < 0 {
 			return fmt.Errorf("partition %d: a renewed batch was not pending", b.Partition)
 		}
@@ -235,10 +235,14 @@ func (s *State) addRenewed(pending, batches []Batch) error {
 	return nil
 }
 
-func sameSpans(a, b []Span) bool {
-	return slices.EqualFunc(a, b, func(x, y Span) bool {
-		return x.File == y.File && x.First == y.First && x.Last == y.Last
-	})
+// hasSpans tells whether some are among all, in the same order.
+func hasSpans(all, some []Span) bool {
+	for _, span := range all {
+		if len(some) > 0 && span.File == some[0].File && span.First == some[0].First && span.Last == some[0].Last {
+			some = some[1:]
+		}
+	}
+	return len(some) == 0
 }
 
 // keepOffsets carries the acknowledged offsets over to next: under another topic id they mean nothing.

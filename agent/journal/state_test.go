@@ -154,6 +154,13 @@ func TestApplyRefuses(t *testing.T) {
 			record:  Renew{Producer: otherProducer, Batches: []Batch{batch(0, 0, lines(1, 5, 4)), batch(0, 4, lines(1, 1, 4))}},
 			wantErr: "a renewed batch was not pending",
 		},
+		"a renewed batch with its spans in another order": {
+			given: []Record{Seal{
+				Batches: []Batch{batch(0, 0, lines(1, 1, 4), lines(2, 1, 4))}, Moves: []Move{moveTo(1, 4), moveTo(2, 4)},
+			}},
+			record:  Renew{Producer: otherProducer, Batches: []Batch{batch(0, 0, lines(2, 1, 4), lines(1, 1, 4))}},
+			wantErr: "a renewed batch was not pending",
+		},
 		"renewed batches with their old sequences": {
 			given: []Record{seal(0, 0, 1, 1, 4), Ack{Count: 4}, seal(0, 4, 1, 5, 4)},
 			record: Renew{Producer: otherProducer, Batches: []Batch{
@@ -263,10 +270,11 @@ func TestDiscardIsRefusedWhereItWouldDuplicate(t *testing.T) {
 func TestRenewNumbersPendingBatchesAnew(t *testing.T) {
 	s := applyAll(t,
 		seal(0, 0, 1, 1, 4), Ack{Count: 4, BaseOffset: 100},
-		seal(0, 4, 1, 5, 4), seal(0, 8, 1, 9, 4), seal(1, 0, 2, 1, 2))
+		seal(0, 4, 1, 5, 4),
+		Seal{Batches: []Batch{batch(0, 8, lines(1, 9, 4), lines(2, 1, 3))}, Moves: []Move{moveTo(1, 12), moveTo(2, 3)}},
+		seal(1, 0, 2, 4, 2))
 	kept := append([]Batch{}, s.Pending[1:]...)
-	kept[0].Count, kept[0].Spans = 3, []Span{kept[0].Spans[0]}
-	kept[0].Spans[0].Count = 3
+	kept[0].Count, kept[0].Spans = 3, kept[0].Spans[1:]
 	next := Producer{ID: 5000, ClusterID: producerA.ClusterID, TopicID: producerA.TopicID}
 	if err := (Renew{Producer: next, Batches: Renumber(kept)}).apply(s); err != nil {
 		t.Fatal(err)

@@ -25,7 +25,9 @@ type File struct {
 	Ref uint32
 
 	set      *Set
+	of       *File // what it is opened again of, nil for one of the set
 	id       Identity
+	born     int64 // id.Birth of what it was first, before it was compressed or copied
 	source   string
 	path     string
 	head     Head
@@ -45,7 +47,8 @@ type File struct {
 	gone     bool      // it has no name any more
 	gzip     bool      // only its compressed form has a name
 	replaced bool
-	idle     bool // it was read to its end, and has a name to find it by
+	noticed  uint64 // the pass over all names before or in which replaced was
+	idle     bool   // it was read to its end, and has a name to find it by
 	finished bool
 	watch    int32
 	scan     uint64
@@ -57,6 +60,9 @@ func (f *File) Path() string { return f.path }
 
 // Source is the name under which the file was first seen.
 func (f *File) Source() string { return f.source }
+
+// Afresh tells whether the file begins behind a truncation: what is missing of the file before it was not copied.
+func (f *File) Afresh() bool { return f.id.Incarnation > 0 }
 
 // Position is the offset from where Read reads.
 func (f *File) Position() int64 { return f.position }
@@ -95,11 +101,11 @@ func (f *File) Read(buf []byte) (int, error) {
 	if int64(n) < before {
 		return 0, f.shrunk()
 	}
-	if !f.continues(f.overlap[:before]) {
-		f.replaced = true
+	n -= int(before)
+	if !f.continues(f.overlap[:before]) || f.position == 0 && !f.beginsWith(buf[:n], n < len(buf)) {
+		f.truncate()
 		return 0, ErrReplaced
 	}
-	n -= int(before)
 	if n == 0 {
 		return 0, io.EOF
 	}
@@ -122,6 +128,15 @@ func (f *File) continues(before []byte) bool {
 	return true
 }
 
+// beginsWith tells whether data, with which the file begins, is what it began with before; all says that there is no
+// more.
+func (f *File) beginsWith(data []byte, all bool) bool {
+	if len(data) < f.head.Bytes {
+		return !all
+	}
+	return f.head.Bytes == 0 || xxhash.Sum64(data[:f.head.Bytes]) == f.head.Hash
+}
+
 // shrunk is called when the file ends before the position. After a power cut the page cache is lost, and with it the
 // end of the file; where the head is still the same, reading goes on at the new end.
 func (f *File) shrunk() error {
@@ -138,7 +153,7 @@ func (f *File) shrunk() error {
 		}
 		return io.EOF
 	}
-	f.replaced = true
+	f.truncate()
 	return ErrReplaced
 }
 
@@ -322,12 +337,21 @@ func (f *File) State(mark Mark) State {
 	}
 }
 
-// growHead makes the head cover more of a file that was shorter before.
+// growHead makes the head cover more of a file that was shorter before. What it covers must be what was read: the file
+// may have been truncated since.
 func (f *File) growHead(fresh []byte) {
-	if f.head.Bytes >= HeadBytes || f.position+int64(len(fresh)) <= int64(f.head.Bytes) {
+	end := min(f.position+int64(len(fresh)), HeadBytes)
+	if end <= int64(f.head.Bytes) {
 		return
 	}
-	f.readHead()
+	buf := make([]byte, end)
+	if copy(buf[min(f.position, end):], fresh); f.position > 0 {
+		_, err := f.fd.ReadAt(buf[:min(f.position, end)], 0)
+		if err != nil || f.head.Bytes > 0 && xxhash.Sum64(buf[:f.head.Bytes]) != f.head.Hash {
+			return
+		}
+	}
+	f.head = Head{Bytes: int(end), Hash: xxhash.Sum64(buf)}
 }
 
 // readHead makes the head cover what is there now.
@@ -340,7 +364,7 @@ func (f *File) readHead() {
 // headMatches tells whether r begins with the bytes that the head covers.
 func (f *File) headMatches(r io.ReaderAt) bool {
 	head, err := readHead(r, f.head.Bytes)
-	return err == nil && head == f.head
+	return err == nil && (f.head.Bytes == 0 || head == f.head)
 }
 
 // readHead hashes up to limit first bytes.

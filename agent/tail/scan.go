@@ -36,6 +36,7 @@ func (s *Set) Scan() (Changes, error) {
 	s.sweep(&all)
 	for _, f := range s.files {
 		f.hold()
+		f.lookAhead()
 	}
 	s.first = false
 	return all, nil
@@ -55,8 +56,9 @@ func (s *Set) pass() (Changes, error) {
 			s.trace(f)
 		}
 	}
-	unknown = s.placeReplaced(unknown, &changes)
 	s.present, s.vanished = map[string]bool{}, map[string]bool{}
+	s.noticeTruncated(unknown)
+	s.placeReplaced(&changes)
 	for _, c := range unknown {
 		s.present[c.path] = true
 	}
@@ -149,7 +151,9 @@ func (s *Set) excluded(path string) bool {
 func (s *Set) note(path string, found Info, live bool) bool {
 	f := s.find(found.ID)
 	if f == nil || f.gone && f.fd == nil {
-		f = s.findGzip(found.ID)
+		if f = s.findGzip(found.ID); f == nil {
+			f = s.findReplaced(found.ID)
+		}
 		if f == nil {
 			return false
 		}
@@ -163,8 +167,8 @@ func (s *Set) note(path string, found Info, live bool) bool {
 		f.path = path
 		f.rotate(path != f.source)
 	}
-	if found.Size < f.position {
-		f.replaced = f.position > 0 && !f.mayHaveLostCache(found.Size)
+	if found.Size < max(f.position, int64(f.head.Bytes)) && !f.mayHaveLostCache(found.Size) {
+		f.truncate()
 	}
 	if found.Size > f.size {
 		f.changed = s.now()

@@ -36,6 +36,8 @@ type Config struct {
 	Compressed bool
 	// Quiet is how long a file that lost its name must not grow to be taken as ended. Default 5s.
 	Quiet time.Duration
+	// InUse tells whether bytes that Read gave are still to be used: the position is behind them soon. nil: never.
+	InUse func(f *File) bool
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
 	// Disk is where the files are. Default the machine's.
@@ -153,13 +155,19 @@ func NewSet(cfg Config, known []Known) *Set {
 	}
 	for _, k := range known {
 		f := &File{
-			Ref: k.Ref, set: s, id: k.State.Identity, source: k.Source, path: k.State.Path, head: k.State.Head,
-			boot: k.State.Boot, finished: k.State.Finished, changed: cfg.Now(), watch: -1,
+			Ref: k.Ref, set: s, id: k.State.Identity, born: k.State.Identity.Birth, source: k.Source, path: k.State.Path,
+			head: k.State.Head, boot: k.State.Boot, finished: k.State.Finished, changed: cfg.Now(), watch: -1,
 			gzip: strings.HasSuffix(k.State.Path, gzSuffix), rotated: k.State.Path != k.Source,
 		}
 		f.Rewind(k.State.Mark)
 		s.add(f)
-		s.newest[f.source] = f // they come in the order in which they were first seen
+		// They come in the order in which they were first seen, but copies of a log behind it.
+		if newest := s.newest[f.source]; newest == nil || newest.rotated || !f.rotated {
+			s.newest[f.source] = f
+		}
+	}
+	for _, f := range s.files {
+		f.replaced = !f.gzip && s.hasSuccessor(f)
 	}
 	return s
 }
@@ -214,6 +222,16 @@ func (s *Set) findGzip(id Identity) *File {
 	return nil
 }
 
+// findReplaced returns the file that had the inode before it was truncated, and has not been placed yet.
+func (s *Set) findReplaced(id Identity) *File {
+	for _, f := range s.byInode[id.Inode] {
+		if f.replaced && !f.gone && f.id.sameInode(id) {
+			return f
+		}
+	}
+	return nil
+}
+
 // knows tells whether a file, or the compressed form of one, has the inode.
 func (s *Set) knows(id Identity) bool { return s.find(id) != nil || s.findGzip(id) != nil }
 
@@ -254,7 +272,7 @@ func (s *Set) Open(ref uint32, mark Mark) (*File, error) {
 		return nil, ErrNotFound
 	}
 	f := s.files[i]
-	again := &File{set: s, id: f.id, path: f.path, head: f.head, gzip: f.gzip, gone: f.gone, watch: -1}
+	again := &File{set: s, of: f, id: f.id, path: f.path, head: f.head, gzip: f.gzip, gone: f.gone, watch: -1}
 	again.Rewind(mark)
 	if f.fd == nil {
 		return again, nil

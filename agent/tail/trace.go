@@ -103,6 +103,10 @@ func (s *Set) compressedFrom(path string, f *File, thorough bool) bool {
 		return false
 	}
 	defer fd.Close()
+	return f.compressedIn(fd, thorough)
+}
+
+func (f *File) compressedIn(fd Handle, thorough bool) bool {
 	head, err := gzipHead(fd, max(f.head.Bytes, 1))
 	if err != nil || head.Bytes < f.head.Bytes || f.head.Bytes > 0 && head != f.head {
 		return false
@@ -111,65 +115,4 @@ func (s *Set) compressedFrom(path string, f *File, thorough bool) bool {
 		_, _, err = newGzipReader(fd, f.position, f.mark)
 	}
 	return err == nil
-}
-
-// placeReplaced gives files that were truncated a new incarnation. If what was read of one goes on in a copy
-// (copytruncate), its old incarnation goes on there.
-func (s *Set) placeReplaced(unknown []candidate, changes *Changes) []candidate {
-	for _, f := range slices.Clone(s.files) {
-		if !f.replaced || f.gone || f.rotated && f.gzip {
-			continue
-		}
-		path, id := f.path, f.id
-		next := &File{set: s, id: id, source: f.source, path: path, live: f.live, changed: s.now(), scan: s.scans, watch: -1}
-		next.id.Incarnation++
-		next.Rewind(Mark{})
-		if found, err := s.disk.Look(path); err == nil {
-			next.size = found.Size
-		}
-		f.closeFile()
-		s.unwatchFile(f)
-		if i := slices.IndexFunc(unknown, func(c candidate) bool { return s.copiedFrom(c, f) }); i >= 0 {
-			s.move(f, unknown[i].info.ID)
-			f.path, f.replaced, f.rotated, f.size = unknown[i].path, false, true, unknown[i].info.Size
-			f.scan, f.changed = s.scans, s.now()
-			unknown = slices.Delete(unknown, i, i+1)
-		} else {
-			f.gone, f.live = true, false
-		}
-		s.add(next)
-		s.newest[next.source] = next
-		changes.New = append(changes.New, Found{File: next, Before: f})
-	}
-	return unknown
-}
-
-// copiedFrom tells whether c holds the bytes that were read of f, and at least as many: then it is a copy of f.
-func (s *Set) copiedFrom(c candidate, f *File) bool {
-	if !sibling(f.source, c.path) || c.info.Size < f.position || f.head.Bytes == 0 {
-		return false
-	}
-	fd, err := s.disk.Open(s.root(c.path), c.path)
-	if err != nil {
-		return false
-	}
-	defer fd.Close()
-	before := make([]byte, min(f.position, MarkBytes))
-	if _, err := fd.ReadAt(before, f.position-int64(len(before))); err != nil {
-		return false
-	}
-	return f.headMatches(fd) && (&File{position: f.position, mark: f.mark}).continues(before)
-}
-
-// mayBeCopy tells whether c may be a copy of a file that is about to be truncated (copytruncate).
-func (s *Set) mayBeCopy(c candidate) bool {
-	if s.now().Sub(c.info.Changed) > copyGrace {
-		return false
-	}
-	for _, f := range s.files {
-		if f.live && !f.rotated && !f.gone && f.position > 0 && sibling(f.source, c.path) && s.copiedFrom(c, f) {
-			return true
-		}
-	}
-	return false
 }

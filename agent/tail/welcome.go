@@ -33,7 +33,7 @@ func (s *Set) welcome(c candidate, changes *Changes) {
 		return // it is just being made: a later scan finds its plain form gone, and takes it for that
 	case s.tooOld(c):
 		return
-	case !zipped && s.mayBeCopy(c):
+	case s.mayBeCopy(c):
 		return // a later scan will tell
 	}
 	name := s.nameOf(c.path)
@@ -140,7 +140,7 @@ func (s *Set) create(c candidate, name string) (*File, error) {
 	}
 	zipped := strings.HasSuffix(c.path, gzSuffix)
 	f := &File{
-		set: s, id: c.info.ID, source: name, path: c.path, size: c.info.Size, changed: s.now(),
+		set: s, id: c.info.ID, born: c.info.ID.Birth, source: name, path: c.path, size: c.info.Size, changed: s.now(),
 		live: !zipped && name == c.path, rotated: name != c.path, gzip: zipped, scan: s.scans, watch: -1,
 	}
 	if zipped && name == c.path {
@@ -186,10 +186,8 @@ func (s *Set) between(before *File, live string) []*File {
 	if before == nil {
 		return nil
 	}
-	missed := s.missed(before, s.forms[live])
-	slices.SortFunc(missed, func(a, b candidate) int { return compareRotated(live, a.path, b.path) })
 	var out []*File
-	for _, c := range missed {
+	for _, c := range s.missed(before, s.forms[live]) {
 		if f, err := s.create(c, live); err == nil {
 			out = append(out, f)
 		}
@@ -197,24 +195,33 @@ func (s *Set) between(before *File, live string) []*File {
 	return out
 }
 
-// missed returns those of the forms of a name that nobody knows and that came after before.
+// missed returns those of the forms of a name that nobody knows and that came after before, oldest first.
 func (s *Set) missed(before *File, forms map[string]Info) []candidate {
-	var missed []candidate
+	return slices.DeleteFunc(s.unknownForms(before.source, forms), func(c candidate) bool {
+		return !s.newer(c.path, before)
+	})
+}
+
+// unknownForms returns those of the rotated forms of a name that nobody knows, oldest first.
+func (s *Set) unknownForms(live string, forms map[string]Info) []candidate {
+	var unknown []candidate
 	for path, found := range forms {
-		if path == before.source || s.knows(found.ID) || !s.newer(path, before) {
+		if path == live || s.knows(found.ID) {
 			continue
 		}
 		plain, zipped := strings.CutSuffix(path, gzSuffix)
 		if zipped && (!s.cfg.Compressed || s.exists(plain)) {
 			continue
 		}
-		missed = append(missed, candidate{path, found})
+		unknown = append(unknown, candidate{path, found})
 	}
-	return missed
+	slices.SortFunc(unknown, func(a, b candidate) int { return compareRotated(live, a.path, b.path) })
+	return unknown
 }
 
 // newer tells whether the rotated file path was in use after before. Where before is gone, names by numbers may have
-// moved on since it was seen last, but only away from newer ones. Its birth tells then, unless it was compressed.
+// moved on since it was seen last, but only away from newer ones. Its birth tells then, unless it was compressed when
+// this program began.
 func (s *Set) newer(path string, before *File) bool {
 	if compareRotated(before.source, before.path, path) < 0 {
 		return true
@@ -223,7 +230,7 @@ func (s *Set) newer(path string, before *File) bool {
 		return false
 	}
 	found, err := s.disk.Look(path)
-	return err == nil && found.Changed.UnixNano() > before.id.Birth
+	return err == nil && found.Changed.UnixNano() > before.born
 }
 
 // compareRotated orders rotated names from old to new: numbers count down (app.log.2, app.log.1), times count up.
