@@ -14,14 +14,13 @@ import (
 // What is here is about copytruncate: a log is copied to a rotated name, and then truncated. The copy has an inode that
 // nobody knows, and the log one that is known, but other bytes.
 
-// truncate notes that the file does not continue what was read of it. Names that were looked at before that may not
-// show its copy yet: so the next pass looks for it.
+// truncate notes that the file does not continue what was read of it. Its copy is there by now, if there is one.
 func (f *File) truncate() {
 	if f.of != nil && f.of.id == f.id {
 		f.of.truncate()
 	}
 	if !f.replaced {
-		f.replaced, f.noticed = true, f.set.scans
+		f.replaced = true
 		f.set.Rescan()
 	}
 }
@@ -118,9 +117,10 @@ func (s *Set) placeReplaced(changes *Changes) {
 		if !f.replaced || f.gone || f.rotated && f.gzip {
 			continue
 		}
-		if f.noticed == s.scans || s.cfg.InUse != nil && s.cfg.InUse(f) {
+		if s.cfg.InUse != nil && s.cfg.InUse(f) {
 			s.hold(f.source)
-		} else if !s.vanished[f.source] {
+		}
+		if !s.vanished[f.source] {
 			s.compare(f.source)
 		}
 		if !s.vanished[f.source] {

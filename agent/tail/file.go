@@ -47,8 +47,7 @@ type File struct {
 	gone     bool      // it has no name any more
 	gzip     bool      // only its compressed form has a name
 	replaced bool
-	noticed  uint64 // the pass over all names before or in which replaced was
-	idle     bool   // it was read to its end, and has a name to find it by
+	idle     bool // it was read to its end, and has a name to find it by
 	finished bool
 	watch    int32
 	scan     uint64

@@ -7,11 +7,24 @@ import (
 	"time"
 )
 
-// serverFaults leaves at most one server of each kind away at a time, and none in the end.
-func (c *chaos) serverFaults(ctx context.Context, random *rand.Rand) {
+// brokerFaults leaves at most one broker away at a time, and none in the end.
+func (c *chaos) brokerFaults(ctx context.Context, random *rand.Rand) {
 	c.Helper()
 	for sleep(ctx, random, 3*time.Second) {
-		switch random.IntN(8) {
+		c.brokerKills.Add(1)
+		broker := 1 + random.IntN(3)
+		c.brokers.Kill(broker)
+		sleep(ctx, random, 3*time.Second)
+		c.brokers.Start(broker)
+		c.awaitInSync()
+	}
+}
+
+// hdfsFaults leaves at most one of HDFS's servers away at a time, and none in the end.
+func (c *chaos) hdfsFaults(ctx context.Context, random *rand.Rand) {
+	c.Helper()
+	for sleep(ctx, random, 15*time.Second) {
+		switch random.IntN(4) {
 		case 0:
 			c.nameNodeKills.Add(1)
 			c.hdfs.Kill("nn")
@@ -22,19 +35,12 @@ func (c *chaos) serverFaults(ctx context.Context, random *rand.Rand) {
 			c.hdfs.Admin("-safemode", "enter")
 			sleep(ctx, random, 5*time.Second)
 			c.hdfs.Admin("-safemode", "leave")
-		case 2, 3:
+		default:
 			c.dataNodeKills.Add(1)
 			name := fmt.Sprintf("dn%d", 1+random.IntN(3))
 			c.hdfs.Kill(name)
 			sleep(ctx, random, 3*time.Second)
 			c.hdfs.Start(name)
-		default:
-			c.brokerKills.Add(1)
-			broker := 1 + random.IntN(3)
-			c.brokers.Kill(broker)
-			sleep(ctx, random, 3*time.Second)
-			c.brokers.Start(broker)
-			c.awaitInSync()
 		}
 	}
 }

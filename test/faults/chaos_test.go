@@ -163,7 +163,9 @@ func (c *chaos) faults(how time.Duration) {
 	for i, p := range c.sinks {
 		group.Go(func() { c.sinkFaults(ctx, p, c.random(20+i)) })
 	}
-	c.serverFaults(ctx, c.random(30)) // here, because it may end the test
+	// A server that does not start again makes the test fail, but ends it only once all others are healed.
+	group.Go(func() { c.brokerFaults(ctx, c.random(30)) })
+	group.Go(func() { c.hdfsFaults(ctx, c.random(31)) })
 	group.Wait()
 }
 

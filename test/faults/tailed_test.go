@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-logr/logr"
-
 	"github.com/logpipe/logpipe/agent"
 	"github.com/logpipe/logpipe/agent/decode"
 	"github.com/logpipe/logpipe/internal/conf"
@@ -119,26 +117,6 @@ func (w *tailed) end() int64 {
 	_, end, err := w.client.Offsets(w.Context(), w.topic, 0)
 	w.check(err)
 	return end
-}
-
-// delivered is the number of the line behind the newest one in Kafka.
-func (w *tailed) delivered() uint64 {
-	w.Helper()
-	end := w.end()
-	if end == 0 {
-		return 0
-	}
-	fetcher := kafka.NewFetcher(w.client, w.topic, 0, logr.Discard())
-	defer fetcher.Close()
-	fetched, err := fetcher.Fetch(w.Context(), end-1, 1<<20)
-	w.check(err)
-	for _, r := range fetched.Records {
-		if _, sequence, ok := lines.Parse(r.Value); ok && r.Offset == end-1 {
-			return sequence + 1
-		}
-	}
-	w.Fatalf("the record at offset %d is not a line", end-1)
-	return 0
 }
 
 // await polls until something is so.

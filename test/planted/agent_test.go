@@ -82,6 +82,31 @@ var agentBugs = []bug{
 			`before != nil && !maps.EqualFunc(before, forms, sameFile)`},
 	}},
 	{"files that came and went while nobody looked are left out", []edit{
-		{"tail/welcome.go", `missed := s.missed(before, s.forms[live])`, `missed := s.missed(before, nil)`},
+		{"tail/welcome.go", `range s.missed(before, s.forms[live])`, `range s.missed(before, nil)`},
+	}},
+	{"a copy of a truncated log is a log of its own", []edit{
+		{"tail/copy.go", `goesOn = s.goesOnIn(c, f)
+		return goesOn || s.readPast(c, f)`, `return false`},
+	}},
+	{"a copy is read while it is made", []edit{
+		{"tail/copy.go", `if s.now().Sub(c.info.Changed) <= copyGrace && s.isPrefix(c, f) {`, `if false {`},
+	}},
+	{"a copy that ends before the position is read", []edit{
+		{"tail/copy.go", `return goesOn || s.readPast(c, f)`, `return goesOn`},
+	}},
+	{"a log goes on in its copy before it is known up to where it was read", []edit{
+		{"files.go", `return s != nil && s.feed.active`, `return s == nil`},
+	}},
+	{"what a truncated log begins with is not compared", []edit{
+		{"tail/copy.go", `return !f.headMatches(f.fd) || !f.continues(before)`, `return !f.continues(before)`},
+		{"tail/file.go", `|| f.position == 0 && !f.beginsWith(buf[:n], n < len(buf)) {`, `{`},
+	}},
+	{"a record is carried over a truncation", []edit{
+		{"read.go", ` && !s.after.file.Afresh()`, ``},
+	}},
+	{"a batch is lost with one of its files", []edit{
+		{"rebuild.go", `case missing != nil:
+			err = missing`, `case missing != nil:
+			return journal.Batch{}, nil, missing`},
 	}},
 }
