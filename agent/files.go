@@ -61,7 +61,10 @@ func (a *Agent) openFiles() error {
 func (a *Agent) chain() {
 	newest := map[string]*stream{}
 	for _, s := range a.order {
-		if before := newest[s.from.Path]; before != nil && !before.isEnded && before.after == nil && s.from.Path != "" {
+		if s.isEnded {
+			continue // a copy that was read before may stand between others
+		}
+		if before := newest[s.from.Path]; before != nil && before.after == nil && s.from.Path != "" {
 			before.after, s.waiting = s, true
 		}
 		newest[s.from.Path] = s

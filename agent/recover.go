@@ -54,8 +54,10 @@ func (a *Agent) recover(ctx context.Context) error {
 			"clusterID", a.topic.ClusterID, "topicID", a.topic.ID, "pending", len(state.Pending))
 	}
 	known := state.HasProducer && !moved
+	var leaders map[int32]int32
 	if known {
-		if err := a.settle(ctx, state); err != nil {
+		var err error
+		if leaders, err = a.settle(ctx, state); err != nil {
 			return err
 		}
 	}
@@ -76,14 +78,16 @@ func (a *Agent) recover(ctx context.Context) error {
 		if err := a.renew(ctx, built.pending); err != nil {
 			return err
 		}
+		leaders = nil
 	}
-	return a.resend(built.batches)
+	return a.resend(built.batches, leaders)
 }
 
-// settle asks the brokers for the last sequence they have of us. Where the pending batches do not follow it, sequences
-// can't go on. Where the broker has forgotten us, it would take any batch again: the records themselves tell which are
-// there.
-func (a *Agent) settle(ctx context.Context, state *journal.State) error {
+// settle asks the brokers for the last sequence they have of us, and returns it by partition. Where the pending batches
+// do not follow it, sequences can't go on. Where the broker has forgotten us, it would take any batch again: the records
+// themselves tell which are there.
+func (a *Agent) settle(ctx context.Context, state *journal.State) (map[int32]int32, error) {
+	leaders := map[int32]int32{}
 	for _, pending := range byPartition(state.Pending) {
 		partition := pending[0].Partition
 		last, found, err := a.client.LastSequence(ctx, a.topic.Name, partition, state.Producer.ID)
@@ -92,9 +96,12 @@ func (a *Agent) settle(ctx context.Context, state *journal.State) error {
 			continue
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 		failpoint.Hit(failpoint.RecoverSettled)
+		if found {
+			leaders[partition] = last
+		}
 		switch {
 		case !found:
 			_, err = a.acknowledgeStored(ctx, state, pending)
@@ -104,10 +111,10 @@ func (a *Agent) settle(ctx context.Context, state *journal.State) error {
 				"last", last, "pending", pending[0].FirstSequence)
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return leaders, nil
 }
 
 // confirm acknowledges the pending batches that Kafka has for good, before the others get new sequence numbers or are
@@ -198,19 +205,34 @@ func (a *Agent) renew(ctx context.Context, pending []journal.Batch) error {
 	return nil
 }
 
-// resend sends what is pending, with the sequence numbers that the journal has now.
-func (a *Agent) resend(batches []*openBatch) error {
+// resend sends what is pending, with the sequence numbers that the journal has now. Of what a leader has, it sends only
+// the last batch: a broker recognises it when it comes again, but not always those before it, of which it keeps nothing
+// on disk. They are stored when that one is.
+func (a *Agent) resend(batches []*openBatch, leaders map[int32]int32) error {
 	if err := a.journal.Sync(); err != nil {
 		return fmt.Errorf("write journal: %w", err)
 	}
 	failpoint.Hit(failpoint.RecoverSynced)
-	for i, b := range a.journal.State().Pending {
+	pending := a.journal.State().Pending
+	unsent := map[int32]int{}
+	for _, of := range byPartition(pending) {
+		if last, ok := leaders[of[0].Partition]; ok {
+			unsent[of[0].Partition] = max(0, endingWith(of, last))
+		}
+	}
+	earlier := map[int32][]*sealed{}
+	for i, b := range pending {
 		open := batches[i]
 		s := &sealed{journal: b, open: open, bytes: open.size, at: a.now()}
-		s.kafka = a.kafkaBatch(&s.journal, open.records, open.times)
-		s.kafka.Opaque = s
 		open.pinned = true // its memory is not of the usual size
 		a.inFlight[b.Partition]++
+		if len(earlier[b.Partition]) < unsent[b.Partition] {
+			earlier[b.Partition] = append(earlier[b.Partition], s)
+			continue
+		}
+		s.earlier, earlier[b.Partition], unsent[b.Partition] = earlier[b.Partition], nil, 0
+		s.kafka = a.kafkaBatch(&s.journal, open.records, open.times)
+		s.kafka.Opaque = s
 		a.producer.Send(s.kafka)
 		failpoint.Hit(failpoint.RecoverResent)
 		a.metrics.resent.Inc()

@@ -25,6 +25,8 @@ type sealed struct {
 	open    *openBatch
 	bytes   int
 	at      time.Time
+	// earlier are those before it that its leader has, too: they were not sent again.
+	earlier []*sealed
 }
 
 // batchFor returns the open batch that s reads into, or nil if its partition may not have another now.
@@ -227,9 +229,19 @@ func (a *Agent) acknowledged(r kafka.Result, now time.Time) error {
 		return r.Err
 	}
 	failpoint.Hit(failpoint.BatchAnswered)
+	for _, earlier := range s.earlier {
+		if err := a.stored(earlier, -1, now); err != nil {
+			return err
+		}
+	}
+	return a.stored(s, r.Offset, now)
+}
+
+// stored notes that a batch is in Kafka for good, at an offset, or at one that is not known, which is -1.
+func (a *Agent) stored(s *sealed, offset int64, now time.Time) error {
 	ack := journal.Ack{
 		Partition: s.journal.Partition, FirstSequence: s.journal.FirstSequence,
-		Count: s.journal.Count, BaseOffset: r.Offset,
+		Count: s.journal.Count, BaseOffset: offset,
 	}
 	if err := a.journal.Append(ack); err != nil {
 		return fmt.Errorf("journal acknowledgement: %w", err)

@@ -34,8 +34,9 @@ type simPartition struct {
 	log    []simBatch
 	// replicated is how many batches of the log every replica has: they are acknowledged, and stay.
 	replicated int
-	// forgotten is up to where the producers of the log are not known any more.
-	forgotten int
+	// forgotten is up to where the producers of the log are not known any more, and reduced up to where only the last
+	// batch of each is: that is all that a broker writes down of them.
+	forgotten, reduced int
 	// newest is the number of the last record of each log that is in the replicated part.
 	newest map[string]int
 	// strays are requests of connections that were cut, on their way to this leader.
@@ -62,6 +63,9 @@ func (p *simPartition) append(b simBatch) (index int, err error) {
 		have := &p.log[i]
 		if have.producer != b.producer {
 			continue
+		}
+		if i < p.reduced && known > 0 {
+			break
 		}
 		if have.first == b.first && have.last == b.last {
 			p.topic.Event("batch came again", func() string { return fmt.Sprint(b) })
@@ -102,7 +106,11 @@ func (p *simPartition) lead() {
 		p.topic.Event("leader had more than others", func() string { return fmt.Sprint(p.log[p.replicated:]) })
 	}
 	p.log, p.strays = p.log[:p.replicated], nil
-	p.forgotten = min(p.forgotten, len(p.log))
+	p.forgotten, p.reduced = min(p.forgotten, len(p.log)), min(p.reduced, len(p.log))
+	if p.topic.Chance(30) {
+		p.topic.Event("last batches known", func() string { return fmt.Sprint(p.number) })
+		p.reduced = len(p.log)
+	}
 }
 
 // arrived takes a record that is there for good.

@@ -27,6 +27,9 @@ var agentBugs = []bug{
 	{"a broker that has forgotten the producer is not searched", []edit{
 		{"recover.go", `_, err = a.acknowledgeStored(ctx, state, pending)`, `err = nil`},
 	}},
+	{"all that is pending is sent again, though the broker knows only the last of it", []edit{
+		{"recover.go", `max(0, endingWith(of, last))`, `min(0, endingWith(of, last))`},
+	}},
 	{"an interruption does not take back what was only read", []edit{
 		{"recover.go", `s.last, s.sealed = stored.Sealed, stored.Sealed`, `s.sealed = stored.Sealed`},
 	}},
