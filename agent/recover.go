@@ -84,8 +84,8 @@ func (a *Agent) recover(ctx context.Context) error {
 }
 
 // settle asks the brokers for the last sequence they have of us, and returns it by partition. Where the pending batches
-// do not follow it, sequences can't go on. Where the broker has forgotten us, it would take any batch again: the records
-// themselves tell which are there.
+// do not follow it, sequences can't go on. Where the broker has forgotten us, it would take any batch again: the
+// records themselves tell which are there.
 func (a *Agent) settle(ctx context.Context, state *journal.State) (map[int32]int32, error) {
 	leaders := map[int32]int32{}
 	for _, pending := range byPartition(state.Pending) {

@@ -24,7 +24,8 @@ const fewTruncations = 30
 // of that. docs/limits.md says what may be lost then, and the test knows which lines these are: those written between
 // the copy and the truncation; with them, those of the same batch, if it was not acknowledged when an agent died; and,
 // where copies are not configured, those of a log that no agent had read anything of. Of the first, those that no agent
-// lived to see must be lost. All others come exactly once; their order is not kept across truncations that no agent saw.
+// lived to see must be lost. All others come exactly once; their order is not kept across truncations that no agent
+// saw.
 func TestCopyTruncate(t *testing.T) {
 	brokers := servers.Kafka(t, 1).Bootstrap
 	tests := map[string]struct {
@@ -41,7 +42,10 @@ func TestCopyTruncate(t *testing.T) {
 					cfg.Inputs[0].Files.Include = []string{w.live + "*"}
 				}
 			})
-			c := &copyTruncate{tailed: w, copies: test.copies, seen: map[uint64]bool{}, may: map[uint64]bool{}, must: map[uint64]bool{}}
+			c := &copyTruncate{
+				tailed: w, copies: test.copies,
+				seen: map[uint64]bool{}, may: map[uint64]bool{}, must: map[uint64]bool{},
+			}
 			began := time.Now()
 			c.toggle()
 			w.write(1)

@@ -58,8 +58,8 @@ func TestLeaderDiesWithWhatOnlyItHas(t *testing.T) {
 }
 
 // TestBrokersKnowOnlyTheLastBatch kills the agent when the broker has stored several batches whose acknowledgements it
-// has not noted, and restarts the broker. Of what a producer sent, a broker writes down no more than the last batch: one
-// before it, sent again, is out of sequence for ever.
+// has not noted, and restarts the broker. Of what a producer sent, a broker writes down no more than the last batch:
+// one before it, sent again, is out of sequence for ever.
 func TestBrokersKnowOnlyTheLastBatch(t *testing.T) {
 	t.Parallel()
 	const tries = 10
