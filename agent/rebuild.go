@@ -99,7 +99,7 @@ func passing(err error) bool {
 }
 
 // rebuild reads the spans of a batch again and returns it if it is the same as when it was sealed. With an error it
-// returns what is left of it: the spans of which the files are still there.
+// returns what is left of it.
 func (a *Agent) rebuild(b journal.Batch, stored []byte) (kept journal.Batch, open *openBatch, err error) {
 	var with settings
 	if err := json.Unmarshal(stored, &with); err != nil {
@@ -116,13 +116,15 @@ func (a *Agent) rebuild(b journal.Batch, stored []byte) (kept journal.Batch, ope
 	kept = b
 	kept.Spans = nil
 	for i := range b.Spans {
-		switch missing := r.whole(&b.Spans[i]); {
-		case passing(missing):
+		span, missing := r.available(b.Spans[i])
+		if passing(missing) {
 			return journal.Batch{}, nil, missing
-		case missing != nil:
+		}
+		if missing != nil {
 			err = missing
-		default:
-			kept.Spans = append(kept.Spans, b.Spans[i])
+		}
+		if missing == nil || span.Count > 0 {
+			kept.Spans = append(kept.Spans, span)
 		}
 	}
 	kept.Count, kept.Checksum = int32(len(r.out.records)), r.out.checksum
@@ -142,21 +144,33 @@ type rebuilder struct {
 	dec       *decode.Decoder
 	stats     decode.Stats
 	out       *openBatch
+	// last is the place of the last record of out.
+	last decode.Position
 	// reached is true when the last record of a span has come.
 	reached bool
 }
 
-// whole takes the records of one span, or none if they are not all there.
-func (r *rebuilder) whole(span *journal.Span) error {
+// available takes the records of one span. If they are not all there, it returns an error, and the span as far as it is
+// there: a truncated log may have been copied in the middle of it.
+func (r *rebuilder) available(span journal.Span) (journal.Span, error) {
 	before := *r.out
-	err := r.span(span)
-	if n := int32(len(r.out.records) - len(before.records)); err == nil && n != span.Count {
+	err := r.span(&span)
+	n := int32(len(r.out.records) - len(before.records))
+	if err == nil && n == span.Count {
+		return span, nil
+	}
+	r.dec = nil
+	if err == nil && n > 0 && n < span.Count && !span.Flush {
+		err = fmt.Errorf("%d of %d records: %w", n, span.Count, tail.ErrNotFound)
+		span.Last, span.Count = r.last, n
+		return span, err
+	}
+	*r.out = before
+	if err == nil {
 		err = fmt.Errorf("%d records are not the %d that were sealed", n, span.Count)
 	}
-	if err != nil {
-		*r.out, r.dec = before, nil
-	}
-	return err
+	span.Count = 0
+	return span, err
 }
 
 // span takes the records of one span.
@@ -243,6 +257,7 @@ func (r *rebuilder) take(from *stream, span *journal.Span) {
 		if from.desc.envelope {
 			value = from.desc.appendEnvelope(nil, &rec)
 		}
+		r.last = rec.Position
 		r.out.push(sarama.Record{Key: key, Value: r.out.keep(value), Headers: from.desc.describe(&rec)}, rec.Time)
 	}
 }

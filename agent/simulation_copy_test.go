@@ -42,12 +42,11 @@ func (l *simLog) endRecord() {
 	l.rest = nil
 }
 
-// noteLost notes which records can be lost by a truncation: those behind the copied ones. What is in one batch with
-// them and of the same file can't be sent again either, so those before them may share their fate. Copies that are not
-// configured are known only by what was read of their log before.
+// noteLost notes which records can be lost by a truncation: those behind the copied ones. Copies that are not configured
+// are known only by what was read of their log before.
 func (l *simLog) noteLost(first, copied int) {
-	if copied == l.n && (l.glob || l.arrived[first]) {
-		return
+	if l.glob || l.arrived[first] {
+		first = copied
 	}
 	for n := first; n < l.n; n++ {
 		if !l.arrived[n] {

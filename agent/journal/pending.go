@@ -235,10 +235,11 @@ func (s *State) addRenewed(pending, batches []Batch) error {
 	return nil
 }
 
-// hasSpans tells whether some are among all, in the same order.
+// hasSpans tells whether some are among all, or the beginnings of them, in the same order.
 func hasSpans(all, some []Span) bool {
 	for _, span := range all {
-		if len(some) > 0 && span.File == some[0].File && span.First == some[0].First && span.Last == some[0].Last {
+		if len(some) > 0 && span.File == some[0].File && span.First == some[0].First &&
+			span.Last.Compare(some[0].Last) >= 0 {
 			some = some[1:]
 		}
 	}

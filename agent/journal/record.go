@@ -34,9 +34,9 @@ type Renew struct {
 	Producer Producer
 	// Batches are the pending batches as they will be sent under the new producer, numbered from 0 on each partition
 	// (see Renumber). The caller must know that none of the pending batches is in Kafka or can still arrive there:
-	// those that are in, it acknowledges first. Every batch here has spans of a pending one, in the same order, while
-	// its count, checksum, settings and partition may differ. A pending batch or span that is missing here is given up:
-	// its lines are lost, and the caller counts them.
+	// those that are in, it acknowledges first. Every batch here has spans of a pending one, or the beginnings
+	// of them, in the same order, while its count, checksum, settings and partition may differ. What is pending and
+	// missing here is given up: its lines are lost, and the caller counts them.
 	Batches []Batch
 }
 

@@ -150,6 +150,7 @@ func (s *Set) replace(f *File, changes *Changes) {
 		return
 	default:
 		f.gone, f.live = true, false
+		s.noteRemains(f)
 	}
 	if next == nil {
 		return // later copies are of what it knows
@@ -230,6 +231,15 @@ func (s *Set) passOver(c candidate, f *File, changes *Changes) bool {
 	done.Finish()
 	changes.New = append(changes.New, Found{File: done})
 	return true
+}
+
+// noteRemains finds the copy that f was read further than, so that the beginning of f can be read again.
+func (s *Set) noteRemains(f *File) {
+	for _, g := range s.files {
+		if g.finished && !g.gone && g.source == f.source && g != f && g.head == f.head && f.head.Bytes > 0 {
+			s.remains[f.Ref] = g
+		}
+	}
 }
 
 // seekEnd moves the position to the end of a file of which nothing is to be read.

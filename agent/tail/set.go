@@ -2,6 +2,7 @@ package tail
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -91,6 +92,8 @@ type Set struct {
 	byInode map[uint64][]*File
 	// newest is the last file that had a name, by name.
 	newest map[string]*File
+	// remains are copies of what truncated files began with, by the Ref of these. All of them was read.
+	remains map[uint32]*File
 	// present are the names of the unknown files of the Scan at hand.
 	present map[string]bool
 	// vanished are the names of which files are being moved: their new ones are left to the next pass.
@@ -147,7 +150,8 @@ func NewSet(cfg Config, known []Known) *Set {
 	}
 	s := &Set{
 		cfg: cfg, disk: cfg.Disk, boot: bootID(), byInode: map[uint64][]*File{}, newest: map[string]*File{},
-		first: len(known) == 0,
+		remains: map[uint32]*File{},
+		first:   len(known) == 0,
 	}
 	for _, pattern := range cfg.Include {
 		root, _ := doublestar.SplitPattern(filepath.ToSlash(pattern))
@@ -195,6 +199,7 @@ func (s *Set) drop(f *File) {
 	if s.newest[f.source] == f {
 		delete(s.newest, f.source)
 	}
+	maps.DeleteFunc(s.remains, func(_ uint32, copied *File) bool { return copied == f })
 	s.byInode[f.id.Inode] = slices.DeleteFunc(s.byInode[f.id.Inode], func(g *File) bool { return g == f })
 	if len(s.byInode[f.id.Inode]) == 0 {
 		delete(s.byInode, f.id.Inode)
@@ -265,14 +270,20 @@ func (s *Set) Close() error {
 	return s.watch.close()
 }
 
-// Open opens the file with a reference once more, at mark, to read again what is pending. It must be closed.
+// Open opens the file with a reference once more, at mark, to read again what is pending. It must be closed. Of one that
+// was truncated there may be only a beginning.
 func (s *Set) Open(ref uint32, mark Mark) (*File, error) {
 	i := slices.IndexFunc(s.files, func(f *File) bool { return f.Ref == ref })
-	if i < 0 {
+	f := s.remains[ref]
+	if f == nil && i < 0 {
 		return nil, ErrNotFound
 	}
-	f := s.files[i]
-	again := &File{set: s, of: f, id: f.id, path: f.path, head: f.head, gzip: f.gzip, gone: f.gone, watch: -1}
+	again := &File{set: s, watch: -1}
+	if f == nil {
+		f = s.files[i]
+		again.of = f
+	}
+	again.id, again.path, again.head, again.gzip, again.gone = f.id, f.path, f.head, f.gzip, f.gone
 	again.Rewind(mark)
 	if f.fd == nil {
 		return again, nil
