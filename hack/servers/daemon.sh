@@ -145,7 +145,8 @@ spawn() {
 await_log() {
   local log=$DIR/log/$1.log end=$((SECONDS + DEADLINE))
   until grep -qE "$2" "$log"; do
-    alive "$1" || die "$1 died while starting; the end of $log:"$'\n'"$(tail -n 25 "$log")"
+    # While setsid becomes the program, there is no command line to be seen.
+    alive "$1" || { sleep 1 && alive "$1"; } || die "$1 died while starting; the end of $log:"$'\n'"$(tail -n 25 "$log")"
     ((SECONDS < end)) || die "$1 is not ready after $DEADLINE s; the end of $log:"$'\n'"$(tail -n 25 "$log")"
     sleep 0.1
   done
