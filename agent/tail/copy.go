@@ -53,13 +53,15 @@ func (s *Set) noticeTruncated(unknown []candidate) {
 
 // copied returns the log that c would be a copy of by its name.
 func (s *Set) copied(c candidate) *File {
-	i := slices.IndexFunc(s.files, func(f *File) bool {
-		return f.live && !f.rotated && !f.gone && !f.replaced && sibling(f.source, c.path)
-	})
-	if i < 0 {
+	match := rotatedName.FindStringSubmatch(c.path)
+	if match == nil {
 		return nil
 	}
-	return s.files[i]
+	f := s.newest[match[1]]
+	if f == nil || !f.live || f.rotated || f.gone || f.replaced {
+		return nil
+	}
+	return f
 }
 
 // mayBeCopy tells whether c is a copy of a log that is about to be truncated, or of one that has just been.
