@@ -214,7 +214,7 @@ func lastOf(log []simBatch, id int64) (int32, bool) {
 func (c *simCluster) Close() error { return nil }
 
 func (c *simCluster) newProducer(string, kafka.ProducerConfig, logr.Logger) producer {
-	p := &simProducer{simTopic: c.simTopic, results: make(chan kafka.Result, 1000), lanes: map[int32]*simLane{}}
+	p := &simProducer{simTopic: c.simTopic, results: make(chan kafka.Result, 1000)}
 	c.producers = append(c.producers, p)
 	return p
 }

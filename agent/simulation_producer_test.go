@@ -2,7 +2,6 @@ package agent
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/IBM/sarama"
@@ -14,7 +13,7 @@ import (
 type simProducer struct {
 	*simTopic
 	results chan kafka.Result
-	lanes   map[int32]*simLane
+	lanes   []*simLane // by partition
 }
 
 // simLane is the connection to the leader of one partition, and what waits for it.
@@ -41,12 +40,22 @@ type simAttempt struct {
 
 func (p *simProducer) Send(b *kafka.Batch) {
 	p.noteSynced()
-	l := p.lanes[b.Partition]
+	l := p.lane(b.Partition)
 	if l == nil {
 		l = &simLane{producer: p, partition: p.partitions[b.Partition]}
-		p.lanes[b.Partition] = l
+		p.lanes = append(p.lanes, l)
+		slices.SortFunc(p.lanes, func(a, b *simLane) int { return int(a.partition.number - b.partition.number) })
 	}
 	l.unsent = append(l.unsent, b)
+}
+
+func (p *simProducer) lane(partition int32) *simLane {
+	for _, l := range p.lanes {
+		if l.partition.number == partition {
+			return l
+		}
+	}
+	return nil
 }
 
 func (p *simProducer) Results() <-chan kafka.Result { return p.results }
@@ -55,18 +64,10 @@ func (p *simProducer) Status() map[int32]kafka.PartitionStatus { return nil }
 
 // Close cuts all connections. It is also what the kernel does when an agent dies.
 func (p *simProducer) Close() {
-	for _, l := range p.sorted() {
+	for _, l := range p.lanes {
 		l.cut()
 	}
 	p.producers = slices.DeleteFunc(p.producers, func(other *simProducer) bool { return other == p })
-}
-
-func (p *simProducer) sorted() []*simLane {
-	var out []*simLane
-	for _, partition := range slices.Sorted(maps.Keys(p.lanes)) {
-		out = append(out, p.lanes[partition])
-	}
-	return out
 }
 
 // move does one step of the lane: it sends, lets the leader work, or takes an answer.

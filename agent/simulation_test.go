@@ -184,7 +184,7 @@ func (w *world) happen() {
 // network lets something happen between agent and brokers, or among these.
 func (w *world) network() {
 	for _, p := range slices.Clone(w.producers) {
-		for _, l := range p.sorted() {
+		for _, l := range p.lanes {
 			l.move()
 		}
 	}
@@ -196,7 +196,7 @@ func (w *world) network() {
 		p.stray()
 	case w.Chance(2 * w.rates.lead):
 		for _, producer := range w.producers {
-			if l := producer.lanes[p.number]; l != nil {
+			if l := producer.lane(p.number); l != nil {
 				l.cut()
 			}
 		}
