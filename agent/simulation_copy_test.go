@@ -42,8 +42,8 @@ func (l *simLog) endRecord() {
 	l.rest = nil
 }
 
-// noteLost notes which records can be lost by a truncation: those behind the copied ones. Copies that are not configured
-// are known only by what was read of their log before.
+// noteLost notes which records can be lost by a truncation: those behind the copied ones. Copies that are not
+// configured are known only by what was read of their log before.
 func (l *simLog) noteLost(first, copied int) {
 	if l.glob || l.arrived[first] {
 		first = copied

@@ -270,8 +270,8 @@ func (s *Set) Close() error {
 	return s.watch.close()
 }
 
-// Open opens the file with a reference once more, at mark, to read again what is pending. It must be closed. Of one that
-// was truncated there may be only a beginning.
+// Open opens the file with a reference once more, at mark, to read again what is pending. It must be closed. Of one
+// that was truncated there may be only a beginning.
 func (s *Set) Open(ref uint32, mark Mark) (*File, error) {
 	i := slices.IndexFunc(s.files, func(f *File) bool { return f.Ref == ref })
 	f := s.remains[ref]
