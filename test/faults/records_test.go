@@ -116,6 +116,12 @@ func (w *records) live(step failpoint.Name, order string) {
 func (w *records) work() {
 	w.Helper()
 	life := w.start("")
+	w.awaitVisible(life)
+	life.kill()
+}
+
+func (w *records) awaitVisible(life *life) {
+	w.Helper()
 	life.until("all records are visible", func() bool {
 		names := w.visible()
 		count := map[string]int64{} // last offset + 1 by directory
@@ -129,7 +135,6 @@ func (w *records) work() {
 		}
 		return len(count) == writers
 	})
-	life.kill()
 }
 
 // deliver lets a sink write everything, and checks it.
