@@ -108,6 +108,11 @@ peers: ## Take other programs and the agent through kill -9 and rotations. PEERS
 	LOGPIPE_TEST_REQUIRE_SERVERS=1 LOGPIPE_PEERS="$(PEERS)" \
 		go test -count=1 -timeout 3h -v -run 'TestPeers//$(CASE)' ./test/peers $(if $(ARGS),-args $(ARGS))
 
+.PHONY: cost
+cost: ## Measure what exactly once costs the agent, against `delivery: AtLeastOnce`: 15 minutes. ARGS="-rounds 9".
+	LOGPIPE_TEST_REQUIRE_SERVERS=1 LOGPIPE_COST=1 \
+		go test -count=1 -timeout 2h -v -run 'TestCost/$(CASE)' ./test/cost $(if $(ARGS),-args $(ARGS))
+
 .PHONY: test-unit
 test-unit: ## Run the tests that need no servers.
 	go test -short ./...

@@ -56,6 +56,9 @@ type Agent struct {
 	order    []*stream
 	open     map[int32]*openBatch
 	unsynced []*sealed
+	// syncAt is when the journal has to be synced again before a batch is sent, if it may be late. That is at once when a
+	// file is new or has another name or beginning: else it might not be found again.
+	syncAt   time.Time
 	inFlight map[int32]int
 	// lanes are the partitions that files lead to, for the share of the buffer that each has.
 	lanes map[int32]bool

@@ -398,6 +398,9 @@ func TestInvalidConfig(t *testing.T) {
 		"tiny batch": {
 			func(c *Config) { c.Batch.MaxBytes = 10; c.Decode.MaxRecordBytes = 0 },
 			`batch.maxBytes: invalid value 10: use 1024 to 16777216`},
+		"unknown delivery": {
+			func(c *Config) { c.Delivery = "AtMostOnce" },
+			`delivery: invalid value "AtMostOnce": use ExactlyOnce, AtLeastOnce`},
 		"unknown codec": {
 			func(c *Config) { c.Compression = "Rar" },
 			`compression: invalid value "Rar": use None, Gzip, Snappy, Lz4 or Zstd`},

@@ -28,6 +28,8 @@ type Config struct {
 	Decode decode.Config `json:"decode,omitzero"`
 	// Metadata says what is told of a record's origin, and how.
 	Metadata Metadata `json:"metadata,omitzero"`
+	// Delivery says how often a line may come. Default ExactlyOnce.
+	Delivery Delivery `json:"delivery,omitempty"`
 	// Batch bounds a record batch.
 	Batch Batch `json:"batch,omitzero"`
 	// PartitionKey chooses the key whose murmur2 hash is the partition.
@@ -59,6 +61,16 @@ type StartAt string
 const (
 	StartAtBeginning StartAt = "Beginning"
 	StartAtEnd       StartAt = "End"
+)
+
+// Delivery says how often a line may come.
+type Delivery string
+
+// The ways to deliver. AtLeastOnce does not wait for the journal's disk before it sends: after a crash or an
+// interruption it reads again what is not known to be acknowledged, so that lines come twice. None is lost.
+const (
+	ExactlyOnce Delivery = "ExactlyOnce"
+	AtLeastOnce Delivery = "AtLeastOnce"
 )
 
 // Input names files. Exactly one field is set.

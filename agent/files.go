@@ -196,6 +196,7 @@ func (a *Agent) welcome(found tail.Found) error {
 		return fmt.Errorf("journal file %s: %w", f.Path(), err)
 	}
 	f.Ref = uint32(ref)
+	a.syncAt = time.Time{}
 	failpoint.Hit(failpoint.FileAdded)
 	s := a.newStream(f, from)
 	s.stored = state
@@ -347,6 +348,7 @@ func (a *Agent) store(s *stream) error {
 		return nil
 	}
 	s.stored = state
+	a.syncAt = time.Time{}
 	err := a.journal.Append(journal.PutFile{Ref: s.ref, File: journal.File{State: state, Origin: s.originJSON()}})
 	failpoint.Hit(failpoint.FileRenamed)
 	return err

@@ -15,17 +15,22 @@ import (
 // TestRecordTooLargeForTheTopic has a line that its envelope makes larger than what the topic takes. It can never be
 // sent: it is counted as lost, and the lines behind it arrive.
 func TestRecordTooLargeForTheTopic(t *testing.T) {
-	cluster := newFake(t)
-	refuseLarge(cluster, 1<<20)
-	b := benchOn(t, cluster.ListenAddrs(), 6)
-	b.cfg.Metadata, b.cfg.Compression = Metadata{As: MetadataEnvelope}, kafka.CompressionNone
-	b.write("app.log", "before\n"+strings.Repeat("\x01", 200<<10)+"\nbehind\n")
-	a, _ := b.runLogged()
-	got := values(b.read(2))
-	if diff := cmp.Diff([]string{`{"message":"before"}`, `{"message":"behind"}`}, got); diff != "" {
-		t.Errorf("records (-want +got):\n%.2000s", diff)
+	for _, delivery := range []Delivery{ExactlyOnce, AtLeastOnce} {
+		t.Run(string(delivery), func(t *testing.T) {
+			cluster := newFake(t)
+			refuseLarge(cluster, 1<<20)
+			b := benchOn(t, cluster.ListenAddrs(), 6)
+			b.cfg.Delivery = delivery
+			b.cfg.Metadata, b.cfg.Compression = Metadata{As: MetadataEnvelope}, kafka.CompressionNone
+			b.write("app.log", "before\n"+strings.Repeat("\x01", 200<<10)+"\nbehind\n")
+			a, _ := b.runLogged()
+			got := values(b.read(2))
+			if diff := cmp.Diff([]string{`{"message":"before"}`, `{"message":"behind"}`}, got); diff != "" {
+				t.Errorf("records (-want +got):\n%.2000s", diff)
+			}
+			await(t, "the loss is counted", func() bool { return a.Stats().LostRecords == 1 })
+		})
 	}
-	await(t, "the loss is counted", func() bool { return a.Stats().LostRecords == 1 })
 }
 
 // TestTopicTakesLess lowers max.message.bytes while an agent runs. Its next batches are smaller; where the longest

@@ -50,7 +50,7 @@ func (a *Agent) recover(ctx context.Context) error {
 	moved := producer.TopicID != a.topic.ID || producer.ClusterID != a.topic.ClusterID
 	if state.HasProducer && moved {
 		a.doubt = true
-		a.log.Info("This is another topic than before: starting with a new producer id", "topic", a.topic.Name,
+		a.log.Info(movedFrom(producer)+": starting with a new producer id", "topic", a.topic.Name,
 			"clusterID", a.topic.ClusterID, "topicID", a.topic.ID, "pending", len(state.Pending))
 	}
 	known := state.HasProducer && !moved
@@ -83,11 +83,19 @@ func (a *Agent) recover(ctx context.Context) error {
 	return a.resend(built.batches, leaders)
 }
 
+func movedFrom(p journal.Producer) string {
+	if p.Loose() {
+		return "Delivered at least once until now, what is pending may come twice"
+	}
+	return "This is another topic than before"
+}
+
 // settle asks the brokers for the last sequence they have of us, and returns it by partition. Where the pending batches
 // do not follow it, sequences can't go on. Where the broker has forgotten us, it would take any batch again: the
 // records themselves tell which are there.
 func (a *Agent) settle(ctx context.Context, state *journal.State) (map[int32]int32, error) {
 	leaders := map[int32]int32{}
+	a.doubt = a.doubt || a.cfg.Delivery == AtLeastOnce // these sequences end here: what follows is never settled
 	for _, pending := range byPartition(state.Pending) {
 		partition := pending[0].Partition
 		last, found, err := a.client.LastSequence(ctx, a.topic.Name, partition, state.Producer.ID)
@@ -192,10 +200,11 @@ func (a *Agent) renew(ctx context.Context, pending []journal.Batch) error {
 	for i := range pending {
 		pending[i].Partition %= a.topic.Partitions
 	}
-	renewed := journal.Renew{
-		Producer: journal.Producer{ID: id, Epoch: epoch, ClusterID: a.topic.ClusterID, TopicID: a.topic.ID},
-		Batches:  journal.Renumber(pending),
+	producer := journal.Producer{ID: id, Epoch: epoch, ClusterID: a.topic.ClusterID, TopicID: a.topic.ID}
+	if a.cfg.Delivery == AtLeastOnce {
+		producer.TopicID = "" // so that it is a loose one
 	}
+	renewed := journal.Renew{Producer: producer, Batches: journal.Renumber(pending)}
 	if err := a.journal.Append(renewed); err != nil {
 		return fmt.Errorf("journal producer: %w", err)
 	}

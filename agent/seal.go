@@ -202,20 +202,32 @@ func (a *Agent) sealDue(now time.Time) error {
 	return nil
 }
 
-// commit makes what was sealed durable and sends it.
+// commit makes what was sealed durable, as far as that is asked for, and sends it.
 func (a *Agent) commit() error {
 	if len(a.unsynced) == 0 {
+		return nil
+	}
+	if err := a.makeDurable(a.now()); err != nil {
+		return err
+	}
+	for _, s := range a.unsynced {
+		a.producer.Send(s.kafka)
+		failpoint.Hit(failpoint.BatchSent)
+	}
+	a.unsynced = a.unsynced[:0]
+	return nil
+}
+
+// makeDurable brings the journal to the disk: always, or only now and then if what it does not know may come again.
+func (a *Agent) makeDurable(now time.Time) error {
+	if a.cfg.Delivery == AtLeastOnce && now.Before(a.syncAt) {
 		return nil
 	}
 	if err := a.journal.Sync(); err != nil {
 		return fmt.Errorf("write journal: %w", err)
 	}
 	failpoint.Hit(failpoint.BatchSynced)
-	for _, s := range a.unsynced {
-		a.producer.Send(s.kafka)
-		failpoint.Hit(failpoint.BatchSent)
-	}
-	a.unsynced = a.unsynced[:0]
+	a.syncAt = now.Add(housekeeping)
 	return nil
 }
 

@@ -24,7 +24,7 @@ type simTopic struct {
 	*world
 	partitions []*simPartition
 	nextID     int64
-	away       bool
+	away, grew bool
 }
 
 // simPartition is the log of a partition's leader.
@@ -122,6 +122,10 @@ func (w *world) arrived(p *simPartition, value string) {
 	if w.beginsLost(value) {
 		return
 	}
+	if w.loose() && w.again(value) {
+		w.Event("record came again", func() string { return value })
+		return
+	}
 	text, _, _ := strings.Cut(value, "}")
 	if err := json.Unmarshal([]byte(text+"}"), &id); err != nil {
 		w.Fail("record %q: %v", value, err)
@@ -134,7 +138,7 @@ func (w *world) arrived(p *simPartition, value string) {
 		w.Fail("record %d of %s came twice", id.N, id.Log)
 	}
 	l.arrived[id.N] = true
-	if newest, ok := p.newest[id.Log]; ok && id.N < newest && !l.copies && w.cfg.PartitionKey.Type != KeyNone {
+	if newest, ok := p.newest[id.Log]; ok && id.N < newest && !l.copies && w.ordered() {
 		w.Fail("record %d of %s came behind %d", id.N, id.Log, newest)
 	}
 	p.newest[id.Log] = id.N

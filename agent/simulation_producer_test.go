@@ -39,7 +39,7 @@ type simAttempt struct {
 }
 
 func (p *simProducer) Send(b *kafka.Batch) {
-	p.noteSynced()
+	p.noteSent()
 	l := p.lane(b.Partition)
 	if l == nil {
 		l = &simLane{producer: p, partition: p.partitions[b.Partition]}

@@ -34,6 +34,7 @@ func (c *Config) Default() {
 		yes := true
 		c.Compressed = &yes
 	}
+	setDefault(&c.Delivery, ExactlyOnce)
 	setDefault(&c.Batch.MaxBytes, defaultBatchBytes)
 	setDefault(&c.Batch.MaxRecords, defaultBatchRecords)
 	setDefault(&c.Batch.Interval, conf.Duration(200*time.Millisecond))
@@ -80,6 +81,7 @@ func (c Config) Validate() error {
 		conf.Under("decode", c.Decode.Validate()),
 		c.validateInputs(),
 		oneOf("startAt", c.StartAt, StartAtBeginning, StartAtEnd),
+		oneOf("delivery", c.Delivery, ExactlyOnce, AtLeastOnce),
 		conf.Under("batch", c.validateBatch()),
 		conf.Under("metadata", c.Metadata.validate()),
 		conf.Under("partitionKey", c.PartitionKey.validate()),

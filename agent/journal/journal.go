@@ -21,6 +21,11 @@ type Producer struct {
 	TopicID   string `json:"topicID"`
 }
 
+// Loose tells whether batches may be sent before they are synced. Such a producer has no TopicID, because its id is
+// valid nowhere: the journal may know less than Kafka has, so the next producer is another one, and what is pending may
+// come again.
+func (p Producer) Loose() bool { return p.TopicID == "" }
+
 // File is what the journal knows of one file.
 type File struct {
 	State tail.State `json:"state"`

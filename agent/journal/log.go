@@ -40,8 +40,9 @@ type Journal struct {
 // Append applies a record to the state and buffers it for the next Sync or Flush. An error says that the record
 // contradicts the state; then nothing has changed.
 //
-// A Seal must be synced before its batches are sent. Acks and Moves need no Sync of their own: without an Ack the batch
-// is sent again and recognised (see MaxPending), without a Move the same lines are read, and dropped, again.
+// A Seal must be synced before its batches are sent, unless the producer is loose. Acks and Moves need no Sync of their
+// own: without an Ack the batch is sent again and recognised (see MaxPending), without a Move the same lines are read,
+// and dropped, again.
 func (j *Journal) Append(r Record) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -35,6 +35,7 @@ func AgentConfig(source *v1alpha1.LogSource, topic *v1alpha1.Topic, o AgentOptio
 		Compressed:    compressed(spec.Rotation),
 		Decode:        decodeConfig(spec),
 		Metadata:      metadata(spec.Metadata),
+		Delivery:      agent.Delivery(spec.Delivery),
 		PartitionKey:  partitionKey(spec.PartitionKey),
 		Compression:   kafka.Compression(spec.Producer.Compression),
 		RateLimit:     rateLimit(spec.RateLimit),

@@ -231,6 +231,7 @@ var sourceChanges = withTemplate(map[string]string{
 	"inputs[].pods.stream":                       `{"inputs":[{"pods":{"stream":"Stdout"}}]}`,
 	"inputs[].pods.podLogsDir":                   `{"inputs":[{"pods":{"podLogsDir":"/logs"}}]}`,
 	"startAt":                                    `{"startAt":"End"}`,
+	"delivery":                                   `{"delivery":"AtLeastOnce"}`,
 	"rotation.compressed":                        `{"rotation":{"compressed":"Ignore"}}`,
 	"decode":                                     `{"decode":"CRI"}`,
 	"multiline.startPattern":                     `{"multiline":{"startPattern":"a"}}`,

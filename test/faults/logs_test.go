@@ -35,10 +35,13 @@ const (
 type logs struct {
 	*testing.T
 	agent   *program
+	cfg     agent.Config
 	topic   string
 	client  *kafka.Client
 	share   int
 	sources [writers]*lines.Source
+	// switched is true when lives have delivered in different ways.
+	switched bool
 	// extra counts lines that a control wrote twice, or did not write.
 	extra   [writers]int64
 	last    []byte
@@ -75,6 +78,7 @@ func newLogs(t *testing.T, brokers []string, small bool) *logs {
 		cfg.Assignment[w.path(i)] = []int32{int32(i)}
 	}
 	cfg.Inputs = []agent.Input{{Files: files}}
+	w.cfg = cfg
 	w.agent.configure(cfg)
 	w.client = connect(t, cfg.Kafka)
 	spec := kafka.TopicSpec{Name: w.topic, Partitions: writers, ReplicationFactor: int16(len(brokers))}
@@ -144,7 +148,7 @@ func (w *logs) rotate() {
 // clean deletes the oldest rotated logs of which Kafka has every line.
 func (w *logs) clean() {
 	w.Helper()
-	for len(w.rotated) > writers && w.end(w.rotated[0].writer) >= w.rotated[0].upTo {
+	for len(w.rotated) > writers && w.has(w.rotated[0].writer) >= w.rotated[0].upTo {
 		w.agent.check(os.Remove(w.rotated[0].name))
 		w.rotated = w.rotated[1:]
 	}
@@ -227,7 +231,7 @@ func (w *logs) deliver() {
 func (w *logs) delivered() bool {
 	w.Helper()
 	for writer := range writers {
-		if w.end(writer) < int64(w.sources[writer].Count())+w.extra[writer] {
+		if w.has(writer) < int64(w.sources[writer].Count())+w.extra[writer] {
 			return false
 		}
 	}
@@ -245,6 +249,23 @@ func (w *logs) explain() {
 		name, count := writerName(writer), w.sources[writer].Count()
 		w.Logf("%s: wrote %d, Kafka has %d, first missing %v", name, count, w.end(writer), checker.Missing(name, count, 3))
 	}
+}
+
+// has is how many of a writer's lines Kafka has.
+func (w *logs) has(writer int) int64 {
+	w.Helper()
+	if w.cfg.Delivery == agent.AtLeastOnce || w.switched {
+		return int64(newest(w.T, w.client, w.topic, int32(writer))) // some of them more than once
+	}
+	return w.end(writer)
+}
+
+// deliverAs lets the lives to come deliver in another way.
+func (w *logs) deliverAs(delivery agent.Delivery) {
+	w.Helper()
+	w.switched = w.switched || delivery != w.cfg.Delivery && w.agent.lives > 0
+	w.cfg.Delivery = delivery
+	w.agent.configure(w.cfg)
 }
 
 func (w *logs) end(writer int) int64 {

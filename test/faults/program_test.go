@@ -150,6 +150,17 @@ func (l *life) kill() {
 	<-l.ended
 }
 
+// stop ends the process in good order.
+func (l *life) stop() {
+	l.program.Helper()
+	l.program.check(l.process.Process.Signal(syscall.SIGTERM))
+	select {
+	case <-l.ended:
+	case <-time.After(patience):
+		l.program.Fatalf("life %d does not stop; its log ends:\n%s", l.program.lives, l.tail())
+	}
+}
+
 // wantDeath waits until the process has died at the step; it does something now and then meanwhile.
 func (l *life) wantDeath(step failpoint.Name, meanwhile func()) {
 	l.program.Helper()
