@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -17,12 +20,13 @@ import (
 // fewFull is how often the disk is full without LOGPIPE_FAULTS_ROUNDS.
 const fewFull = 4
 
-// TestFullDisk fills the disk of the agent's journal, and that of the log beside it, again and again while lines are
-// written. The agent says that it waits, also one that is killed and started again meanwhile, and goes on by itself when
-// there is room.
+// TestFullDisk fills the disk of the agent's journal, and that of the log, again and again while lines are written. The
+// agent says that it waits, also one that is killed and started again meanwhile, and goes on by itself when there is
+// room.
 func TestFullDisk(t *testing.T) {
-	state, logs := smallDisk(t), smallDisk(t)
+	state, logs, address := smallDisk(t), smallDisk(t), freeAddress(t)
 	w := newTailed(t, servers.Kafka(t, 1).Bootstrap, func(w *tailed, cfg *agent.Config) {
+		cfg.Listen = address
 		cfg.StateDir = filepath.Join(state, "state")
 		w.live = filepath.Join(logs, "app.log")
 		cfg.Inputs[0].Files.Include = []string{w.live}
@@ -34,12 +38,12 @@ func TestFullDisk(t *testing.T) {
 	kills := 0
 	for range rounds(t, fewFull) {
 		w.fill(state)
-		w.awaitWaiting(&unwritten)
+		w.awaitWaiting(address, &unwritten)
 		if w.random.IntN(2) == 0 {
 			kills++
 			w.agent.kill()
 			w.start()
-			w.awaitWaiting(&unwritten)
+			w.awaitWaiting(address, &unwritten)
 		}
 		w.fill(logs)
 		for unwritten == nil { // until the log's disk is full, too
@@ -57,6 +61,7 @@ func TestFullDisk(t *testing.T) {
 			t.Fatal("the log's disk has no room again")
 		}
 		w.awaitAll()
+		w.await("the agent is ready again", func() bool { return readiness(t, address) == "ok\n" })
 		w.check(os.Rename(w.live, w.live+".1")) // the one before is deleted by that
 	}
 	w.agent.mustLive()
@@ -122,14 +127,47 @@ func (w *tailed) writeSome(unwritten []byte, count int) []byte {
 	return unwritten[n:]
 }
 
-// awaitWaiting writes lines until the agent of this life says that it waits for the journal.
-func (w *tailed) awaitWaiting(unwritten *[]byte) {
+// awaitWaiting writes lines until the agent says that it waits for the journal: now, not only some time in this life.
+func (w *tailed) awaitWaiting(address string, unwritten *[]byte) {
 	w.Helper()
 	w.await("the agent says that its disk is full", func() bool {
 		w.agent.mustLive()
 		if w.source.Count()-uint64(w.end()) < 1000 {
 			*unwritten = w.writeSome(*unwritten, 10)
 		}
-		return bytes.Contains(w.agent.life.read(), []byte("no space left on device"))
+		return strings.Contains(readiness(w.T, address), "no space left on device")
 	})
+	if !bytes.Contains(w.agent.life.read(), []byte("Waiting for the journal")) {
+		w.Errorf("the log does not say that the agent waits for the journal:\n%s", w.agent.life.tail())
+	}
+}
+
+// freeAddress is one that nobody listens on.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+// readiness is what /readyz answers, empty while nobody does.
+func readiness(t *testing.T, address string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/readyz", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return ""
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		return ""
+	}
+	return string(text)
 }
