@@ -62,7 +62,9 @@ func TestHDFSRefuses(t *testing.T) {
 func (w *records) refused(refuse func(dir string) func(), dir string, says *regexp.Regexp) {
 	w.Helper()
 	life := w.start("")
-	life.until("the sink has its partition", func() bool { return bytes.Contains(life.read(), []byte("Acquired partition")) })
+	life.until("the sink has its partition", func() bool {
+		return bytes.Contains(life.read(), []byte("Acquired partition"))
+	})
 	end := sync.OnceFunc(refuse(dir))
 	defer end() // for the tests behind this one
 	w.produce()
