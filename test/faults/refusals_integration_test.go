@@ -14,6 +14,7 @@ import (
 // TestHDFSRefuses lets HDFS refuse what a sink asks for, or not answer, while records come in. The sink says what is
 // wrong, also one that is killed and started again meanwhile, and goes on by itself when it is over.
 func TestHDFSRefuses(t *testing.T) {
+	t.Parallel()
 	brokers, hdfs := servers.Kafka(t, 1), servers.PrivateHDFS(t, 1)
 	const owner = "sink" // not a superuser, to whom nothing is forbidden
 	tests := map[string]struct {
