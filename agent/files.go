@@ -354,8 +354,13 @@ func (a *Agent) store(s *stream) error {
 	return err
 }
 
-// carriedOn tells whether a record that began in s is not complete yet.
+// carriedOn tells whether a record that began in s is not complete yet, or not in a sealed batch.
 func (a *Agent) carriedOn(s *stream) bool {
+	for _, b := range a.open {
+		if slices.Contains(b.streams, s) {
+			return true
+		}
+	}
 	return slices.ContainsFunc(a.order, func(t *stream) bool { return t.before == s })
 }
 

@@ -160,9 +160,9 @@ func (r *rebuilder) available(span journal.Span) (journal.Span, error) {
 		return span, nil
 	}
 	r.dec = nil
-	if err == nil && n > 0 && n < span.Count && !span.Flush {
+	if err == nil && n > 0 && n < span.Count {
 		err = fmt.Errorf("%d of %d records: %w", n, span.Count, tail.ErrNotFound)
-		span.Last, span.Count = r.last, n
+		span.Last, span.Count, span.Flush = r.last, n, false
 		return span, err
 	}
 	*r.out = before
@@ -201,7 +201,7 @@ func (r *rebuilder) span(span *journal.Span) error {
 		ref: s.ref, file: file, from: s.from, key: s.key, desc: newDescriber(r.with.Metadata, r.with.Node, s.from),
 	}
 	rest, err := r.feed(from, span, end)
-	if err == nil && span.Flush {
+	if err == nil && span.Flush && file.Position()+int64(len(rest)) >= end {
 		r.dec.Flush(rest)
 		r.take(from, span)
 	}

@@ -175,13 +175,6 @@ func (c *simCluster) InitProducerID(context.Context) (id int64, epoch int16, err
 		return 0, 0, err
 	}
 	c.nextID++
-	if c.mayBeLost() {
-		// What could not be built again left a new id as the only way, and no broker knows requests of the old one
-		// that come behind it (docs/limits.md).
-		for _, p := range c.partitions {
-			p.strays = nil
-		}
-	}
 	c.Event("producer id", func() string { return fmt.Sprint(c.nextID) })
 	return c.nextID, 0, nil
 }
@@ -192,6 +185,11 @@ func (c *simCluster) LastSequence(_ context.Context, _ string, partition int32, 
 		return 0, false, err
 	}
 	p := c.partitions[partition]
+	if c.mayBeLost() {
+		// Where a batch can't be built again, a new id is the only way, and no broker knows requests of the old one that
+		// come once it was asked what it has (docs/limits.md).
+		p.strays = nil
+	}
 	last, found := lastOf(p.log[p.forgotten:], id)
 	return last, found, nil
 }

@@ -174,6 +174,9 @@ func (s *Set) note(path string, found Info, live bool) bool {
 		f.changed = s.now()
 	}
 	f.size, f.live, f.gone, f.scan = found.Size, live, false, s.scans
+	if path == f.source {
+		s.newest[path] = f // copies of it may have been seen later
+	}
 	return true
 }
 

@@ -165,10 +165,7 @@ func NewSet(cfg Config, known []Known) *Set {
 		}
 		f.Rewind(k.State.Mark)
 		s.add(f)
-		// They come in the order in which they were first seen, but copies of a log behind it.
-		if newest := s.newest[f.source]; newest == nil || newest.rotated || !f.rotated {
-			s.newest[f.source] = f
-		}
+		s.newest[f.source] = f // they come in the order in which they were first seen
 	}
 	for _, f := range s.files {
 		f.replaced = !f.gzip && s.hasSuccessor(f)
