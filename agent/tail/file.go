@@ -288,7 +288,7 @@ func (f *File) rotate(rotated bool) {
 func (f *File) Final() bool {
 	switch {
 	case f.replaced:
-		return true
+		return f.gone // else its copy is looked for
 	case f.set.vanished[f.source]:
 		return false
 	case f.Cut():
