@@ -86,13 +86,14 @@ TIME ?= 2m
 ROUNDS ?= 5
 
 .PHONY: faults
-faults: ## Kill everything, on a real Kafka and HDFS, for TIME, and at each step ROUNDS times. SEED=1 repeats an order.
+faults: ## Kill everything, on a real Kafka and HDFS, for TIME, and at each step ROUNDS times. SEED=1 RUN=TestChaos.
 	LOGPIPE_TEST_REQUIRE_SERVERS=1 LOGPIPE_FAULTS_TIME=$(TIME) LOGPIPE_FAULTS_ROUNDS=$(ROUNDS) \
-		LOGPIPE_FAULTS_SEED=$(SEED) hack/with-servers.sh go test -count=1 -timeout 24h -v ./test/faults
+		LOGPIPE_FAULTS_SEED=$(SEED) hack/with-servers.sh go test -count=1 -timeout 24h -v -run '$(RUN)' ./test/faults
 
 .PHONY: faults-full
 faults-full: ## The same as docs/delivery.md gives the figures of: hours.
 	$(MAKE) faults TIME=1h ROUNDS=100
+	$(MAKE) faults RUN='TestRotations|TestInodesAreReused|TestCopyTruncate' ROUNDS=10000
 
 .PHONY: scale
 scale: ## Measure the manager with 500 nodes and 50 of each resource, on kwok; see docs/operator.md. NODES=100 PIPES=10.
