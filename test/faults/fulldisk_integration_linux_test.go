@@ -137,8 +137,8 @@ func (w *tailed) awaitWaiting(address string, unwritten *[]byte) {
 		}
 		return strings.Contains(readiness(w.T, address), "no space left on device")
 	})
-	if !bytes.Contains(w.agent.life.read(), []byte("Waiting for the journal")) {
-		w.Errorf("the log does not say that the agent waits for the journal:\n%s", w.agent.life.tail())
+	if !bytes.Contains(w.agent.life.read(), []byte("write journal")) {
+		w.Errorf("the log does not say that the journal can not be written:\n%s", w.agent.life.tail())
 	}
 }
 

@@ -105,11 +105,11 @@ var agentBugs = []bug{
 		{"tail/file.go", `|| f.position == 0 && !f.beginsWith(buf[:n], n < len(buf)) {`, `{`},
 	}},
 	{"a record is carried over a truncation", []edit{
-		{"read.go", ` && !s.after.file.Afresh()`, ``},
+		{"read.go", ` && !s.file.Afresh() && !s.after.file.Afresh()`, ``},
 	}},
 	{"a batch is lost with one of its files", []edit{
-		{"rebuild.go", `case missing != nil:
-			err = missing`, `case missing != nil:
-			return journal.Batch{}, nil, missing`},
+		{"rebuild.go", `			err = missing
+`, `			return journal.Batch{}, nil, missing
+`},
 	}},
 }
