@@ -41,16 +41,6 @@ func (f *File) changedUnderneath() bool {
 	return !f.headMatches(f.fd) || !f.continues(before)
 }
 
-// noticeTruncated looks whether logs of which there is a new rotated form are what was read of them: that may be a
-// copy.
-func (s *Set) noticeTruncated(unknown []candidate) {
-	for _, c := range unknown {
-		if f := s.copied(c); f != nil && f.changedUnderneath() {
-			f.truncate()
-		}
-	}
-}
-
 // copied returns the log that c would be a copy of by its name.
 func (s *Set) copied(c candidate) *File {
 	match := rotatedName.FindStringSubmatch(c.path)

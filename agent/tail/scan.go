@@ -57,7 +57,6 @@ func (s *Set) pass() (Changes, error) {
 		}
 	}
 	s.present, s.vanished = map[string]bool{}, map[string]bool{}
-	s.noticeTruncated(unknown)
 	s.placeReplaced(&changes)
 	for _, c := range unknown {
 		s.present[c.path] = true

@@ -231,7 +231,7 @@ func TestRotation(t *testing.T) {
 			l.append("app.log", lines(0, 20))
 			read()
 			l.copy("app.log.1")
-			l.check(os.Truncate(l.path("app.log"), 0))
+			l.empty()
 			l.append("app.log", lines(20, 60))
 		}},
 		"by copytruncate, twice while the agent was down": {act: func(l *lab, read func()) {
@@ -240,11 +240,11 @@ func TestRotation(t *testing.T) {
 			l.restart()
 			l.append("app.log", lines(20, 30))
 			l.copy("app.log.1")
-			l.check(os.Truncate(l.path("app.log"), 0))
+			l.empty()
 			l.append("app.log", lines(30, 50))
 			l.rename("app.log.1", "app.log.2")
 			l.copy("app.log.1")
-			l.check(os.Truncate(l.path("app.log"), 0))
+			l.empty()
 			l.append("app.log", lines(50, 60))
 		}},
 		"by copytruncate, and compressed, while the agent was down": {change: wide, act: func(l *lab, read func()) {
@@ -253,7 +253,7 @@ func TestRotation(t *testing.T) {
 			l.restart()
 			l.append("app.log", lines(20, 30))
 			l.copy("app.log.1")
-			l.check(os.Truncate(l.path("app.log"), 0))
+			l.empty()
 			l.compress("app.log.1")
 			l.append("app.log", lines(30, 60))
 		}},
@@ -277,14 +277,14 @@ func TestRotation(t *testing.T) {
 		"truncated and filled again beyond the old position": {act: func(l *lab, read func()) {
 			l.append("app.log", lines(0, 5))
 			read()
-			l.check(os.Truncate(l.path("app.log"), 0))
+			l.empty()
 			l.append("app.log", lines(5, 60))
 		}},
 		"truncated and filled again beyond the old position while the agent was down": {act: func(l *lab, read func()) {
 			l.append("app.log", lines(0, 5))
 			read()
 			l.restart()
-			l.check(os.Truncate(l.path("app.log"), 0))
+			l.empty()
 			l.append("app.log", lines(5, 60))
 		}},
 		"renamed while the agent was down": {act: func(l *lab, read func()) {
@@ -437,9 +437,11 @@ func (l *lab) copy(to string) {
 	l.append(to, string(data))
 }
 
+func (l *lab) empty() { l.t.Helper(); l.check(os.Truncate(l.path("app.log"), 0)) }
+
 func (l *lab) truncate() {
 	l.t.Helper()
-	l.check(os.Truncate(l.path("app.log"), 0))
+	l.empty()
 	l.scan()
 }
 
