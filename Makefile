@@ -74,7 +74,7 @@ test: ## Run all tests with the race detector, on a real Kafka, HDFS and kube-ap
 
 .PHONY: simulate
 simulate: ## Run the agent and the sink in 10,000 simulated worlds each. SEEDS=1000000 runs more, SEED=1 shows one of them.
-	LOGPIPE_SIMULATION_SEEDS=$(or $(SEEDS),10000) LOGPIPE_SIMULATION_SEED=$(SEED) GOGC=800 \
+	LOGPIPE_SIMULATION_SEEDS=$(or $(SEEDS),10000) LOGPIPE_SIMULATION_SEED=$(SEED) LOGPIPE_SIMULATION_WRONG=10 GOGC=800 \
 		go test -count=1 -v -timeout 24h -run '^TestSimulation$$' ./agent ./sink
 
 .PHONY: e2e

@@ -80,9 +80,17 @@ func compressedForms(f *File, names []string) []string {
 	return paths
 }
 
+// tryGzip makes f go on in path if that is its compressed form. A thorough look also compares what precedes the
+// position, for which all before it has to be decompressed. Rotation may give the name to another file meanwhile: only
+// what was opened is looked at.
 func (s *Set) tryGzip(f *File, path string, thorough bool) bool {
-	found, err := s.disk.Look(path)
-	if err != nil || !found.Regular || s.findGzip(found.ID) != nil || !s.compressedFrom(path, f, thorough) {
+	fd, err := s.disk.Open(s.root(path), path)
+	if err != nil {
+		return false
+	}
+	defer fd.Close()
+	found, err := fd.Look()
+	if err != nil || s.findGzip(found.ID) != nil || !f.compressedIn(fd, thorough) {
 		return false
 	}
 	if born := time.Unix(0, f.id.Birth).Truncate(time.Second); f.head.Bytes == 0 && found.Changed.Before(born) {
@@ -93,17 +101,6 @@ func (s *Set) tryGzip(f *File, path string, thorough bool) bool {
 	s.move(f, found.ID)
 	f.path, f.gzip, f.rotated, f.live, f.scan, f.gone = path, true, true, false, s.scans, false
 	return true
-}
-
-// compressedFrom tells whether path holds f compressed. A thorough look also compares what precedes the position, for
-// which all before it has to be decompressed.
-func (s *Set) compressedFrom(path string, f *File, thorough bool) bool {
-	fd, err := s.disk.Open(s.root(path), path)
-	if err != nil {
-		return false
-	}
-	defer fd.Close()
-	return f.compressedIn(fd, thorough)
 }
 
 func (f *File) compressedIn(fd Handle, thorough bool) bool {

@@ -97,3 +97,42 @@ func TestFoundEmptyThenRotatedTwice(t *testing.T) {
 		})
 	}
 }
+
+// shiftingDisk calls shift right after it has told for the second time what is at path.
+type shiftingDisk struct {
+	Disk
+	path  string
+	looks int
+	shift func()
+}
+
+func (d *shiftingDisk) Look(path string) (Info, error) {
+	found, err := d.Disk.Look(path)
+	if path == d.path {
+		if d.looks++; d.looks == 2 {
+			d.shift()
+		}
+	}
+	return found, err
+}
+
+// TestNamesMoveWhileCompressedFormIsLookedFor gives the name of an older file to the compressed form of a known one
+// just when that is looked for.
+func TestNamesMoveWhileCompressedFormIsLookedFor(t *testing.T) {
+	disk := &shiftingDisk{Disk: machine{}}
+	l := newLab(t, func(c *Config) { c.Disk = disk })
+	l.append("app.log", lines(0, 10))
+	l.scan()
+	l.gz("app.log.2.gz", []byte(lines(100, 110)))
+	l.gz("app.log.1.gz", []byte(lines(0, 10)))
+	l.remove("app.log")
+	l.append("app.log", lines(10, 20))
+	disk.path, disk.shift = l.path("app.log.2.gz"), func() {
+		l.rename("app.log.2.gz", "app.log.3.gz")
+		l.rename("app.log.1.gz", "app.log.2.gz")
+	}
+	l.restart()
+	if diff := cmp.Diff(lines(0, 20), l.readAll()); diff != "" || l.lost > 0 {
+		t.Errorf("%d bytes are lost; text (-want +got):\n%s", l.lost, diff)
+	}
+}
