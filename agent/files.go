@@ -78,6 +78,7 @@ func (a *Agent) tailConfig() tail.Config {
 		StartAtEnd:  a.cfg.StartAt == StartAtEnd,
 		Compressed:  *a.cfg.Compressed,
 		InUse:       a.inUse,
+		Unsettled:   a.unsettled,
 		Now:         a.now,
 		Disk:        a.disk,
 	}
@@ -95,6 +96,12 @@ func (a *Agent) tailConfig() tail.Config {
 func (a *Agent) inUse(f *tail.File) bool {
 	s := a.streams[journal.FileRef(f.Ref)]
 	return s != nil && s.feed.active
+}
+
+// unsettled tells whether records that were read of a file are not in sealed batches yet.
+func (a *Agent) unsettled(f *tail.File) bool {
+	s := a.streams[journal.FileRef(f.Ref)]
+	return s != nil && (s.feed.active || s.sealed != s.last || s.dec.Pending() > 0)
 }
 
 // ignoreOlder is the age at which every input that names file ignores it, 0 if one of them never does.
@@ -344,7 +351,7 @@ func (a *Agent) keep(s *stream) error {
 // store brings what the journal knows of a file's name and beginning up to date: it is found again by them.
 func (a *Agent) store(s *stream) error {
 	state := s.file.State(s.clean)
-	if s.gone || state.Identity == s.stored.Identity && state.Path == s.stored.Path && state.Head == s.stored.Head {
+	if state.Identity == s.stored.Identity && state.Path == s.stored.Path && state.Head == s.stored.Head {
 		return nil
 	}
 	s.stored = state

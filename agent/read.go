@@ -72,6 +72,8 @@ func (a *Agent) fill(s *stream, now time.Time) (progress bool, err error) {
 	case errors.Is(err, io.ErrUnexpectedEOF) && s.file.Final():
 		a.report(s.file.Path(), err)
 		return false, a.atEnd(s, now)
+	case errors.Is(err, tail.ErrReplaced) && s.file.Final():
+		return false, a.atEnd(s, now)
 	case errors.Is(err, tail.ErrReplaced):
 		s.ready, a.scanAt = false, now // the scan brings the file's new incarnation
 		return true, nil

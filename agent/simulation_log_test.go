@@ -136,8 +136,8 @@ func (l *simLog) create() {
 
 // rotate renames the log.
 func (l *simLog) rotate() {
-	if l.file == nil || l.lags() || l.whole() == l.first || !l.settled(1) || len(l.copying) > 0 {
-		return // a record has parts in two files at most; a name that was never seen leads to no rotated ones
+	if l.file == nil || l.lags() || l.whole() == l.first || !l.known() || len(l.copying) > 0 {
+		return // a record has parts in two files at most
 	}
 	l.endLine()
 	to := l.path() + "." + l.now.UTC().Format("20060102-150405")
@@ -163,6 +163,12 @@ func (l *simLog) rotate() {
 		l.file = nil
 	}
 	l.rotatedAt = l.now
+}
+
+// known tells whether an agent has seen one of the files, which leads it to those that are rotated before it has seen
+// them.
+func (l *simLog) known() bool {
+	return l.settled(1) && (l.glob || l.copies || len(l.rotated) > 0 || l.arrived[l.first])
 }
 
 // lags tells whether the writer still has a file that was rotated.

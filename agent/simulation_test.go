@@ -219,7 +219,7 @@ func (w *world) network() {
 func (w *world) jump() {
 	w.advance(w.now.Add(time.Duration(w.Between(1, 60)) * time.Second))
 	if w.Chance(20) && len(w.producers) == 0 {
-		w.now = w.now.Add(25 * time.Hour)
+		w.advance(w.now.Add(25 * time.Hour))
 		w.Event("producers forgotten", func() string { return "" })
 		for _, p := range w.topic.partitions {
 			p.strays = nil

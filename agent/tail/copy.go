@@ -14,9 +14,10 @@ import (
 // What is here is about copytruncate: a log is copied to a rotated name, and then truncated. The copy has an inode that
 // nobody knows, and the log one that is known, but other bytes.
 
-// truncate notes that the file does not continue what was read of it. Its copy is there by now, if there is one.
+// truncate notes that the file does not continue what was read of it. Its copy is there by now, if there is one. What
+// is only read again may be such a copy, of less than was read before: nobody truncates that.
 func (f *File) truncate() {
-	if f.of != nil && f.of.id == f.id {
+	if f.of != nil && f.of.id == f.id && !f.of.rotated {
 		f.of.truncate()
 	}
 	if !f.replaced {
@@ -137,6 +138,10 @@ func (s *Set) replace(f *File, changes *Changes) {
 		return // one of them has another name by now
 	case goesOn:
 		s.moveTo(f, copies[i])
+	case i >= 0 && s.cfg.Unsettled != nil && s.cfg.Unsettled(f):
+		f.passed, f.size = true, f.position
+		s.hold(f.source) // after a crash it is read again, from the copy
+		return
 	case i >= 0 && !s.passOver(copies[i], f, changes):
 		s.hold(f.source)
 		return

@@ -46,8 +46,9 @@ type File struct {
 	rotated  bool      // another file has taken its name
 	gone     bool      // it has no name any more
 	gzip     bool      // only its compressed form has a name
-	replaced bool
-	idle     bool // it was read to its end, and has a name to find it by
+	replaced bool      // it was truncated, and its copy not looked for yet
+	passed   bool      // it was truncated, and its copy ends before the position
+	idle     bool      // it was read to its end, and has a name to find it by
 	finished bool
 	watch    int32
 	scan     uint64
@@ -247,7 +248,7 @@ func (f *File) MarkAt(offset int64, chunk []byte) Mark {
 
 // Rewind moves the position to where mark was taken. The bytes before it are compared at the next Read.
 func (f *File) Rewind(mark Mark) {
-	f.position, f.mark, f.tail = mark.Offset, mark, nil
+	f.position, f.mark, f.tail, f.passed = mark.Offset, mark, nil, false
 	if mark.Offset == 0 {
 		f.tail = []byte{}
 	}
@@ -288,7 +289,7 @@ func (f *File) rotate(rotated bool) {
 func (f *File) Final() bool {
 	switch {
 	case f.replaced:
-		return f.gone // else its copy is looked for
+		return f.gone || f.passed // else its copy is looked for
 	case f.set.vanished[f.source]:
 		return false
 	case f.Cut():

@@ -55,25 +55,32 @@ func (s *Set) tracePlain(f *File, names []string) bool {
 // begins alike, or else the oldest that begins alike and goes on alike up to the position. A file that was empty when
 // it was last seen begins like all: then its name tells nothing, for it may have been its successor's since.
 func (s *Set) traceGzip(f *File, names []string) bool {
-	if !s.cfg.Compressed {
-		return false
+	if !s.cfg.Compressed || f.gzip {
+		return false // what has been compressed is known by its inode
 	}
-	if f.fd != nil && !f.gzip && f.head.Bytes < HeadBytes {
+	if f.fd != nil && f.head.Bytes < HeadBytes {
 		f.readHead()
 	}
-	// A file that need not be read from there costs no decompression.
-	if f.head.Bytes > 0 && s.tryGzip(f, f.path+gzSuffix, f.fd == nil && !f.finished) {
+	// A file that was here a moment ago and need not be read from there costs no decompression.
+	thorough := f.fd == nil && !f.finished || f.head.Bytes < HeadBytes || f.scan == 0
+	if f.head.Bytes > 0 && s.tryGzip(f, f.path+gzSuffix, thorough) {
 		return true
 	}
 	return slices.ContainsFunc(compressedForms(f, names), func(path string) bool { return s.tryGzip(f, path, true) })
 }
 
-// compressedForms lists the names that a compressed form of f may have, from old to new.
+// compressedForms lists the names that a compressed form of f may have, from old to new. Rotation moves a number up,
+// and leaves a time as it is.
 func compressedForms(f *File, names []string) []string {
+	_, numbered := rotatedNumber(f.source, f.path)
 	var paths []string
 	for _, name := range names {
-		if strings.HasPrefix(name, filepath.Base(f.source)) && strings.HasSuffix(name, gzSuffix) {
-			paths = append(paths, filepath.Join(filepath.Dir(f.path), name))
+		path := filepath.Join(filepath.Dir(f.path), name)
+		if !strings.HasPrefix(name, filepath.Base(f.source)) || !strings.HasSuffix(name, gzSuffix) {
+			continue
+		}
+		if order := compareRotated(f.source, path, f.path); !f.rotated || order == 0 || numbered && order < 0 {
+			paths = append(paths, path)
 		}
 	}
 	slices.SortFunc(paths, func(a, b string) int { return compareRotated(f.source, a, b) })
@@ -103,13 +110,20 @@ func (s *Set) tryGzip(f *File, path string, thorough bool) bool {
 	return true
 }
 
+// compressedIn tells whether fd begins like f, compressed, and with thorough goes on like it up to the position. A
+// finished file ends there.
 func (f *File) compressedIn(fd Handle, thorough bool) bool {
 	head, err := gzipHead(fd, max(f.head.Bytes, 1))
 	if err != nil || head.Bytes < f.head.Bytes || f.head.Bytes > 0 && head != f.head {
 		return false
 	}
-	if thorough {
-		_, _, err = newGzipReader(fd, f.position, f.mark)
+	if !thorough {
+		return true
 	}
-	return err == nil
+	zip, _, err := newGzipReader(fd, f.position, f.mark)
+	if err != nil || !f.finished {
+		return err == nil
+	}
+	n, _ := zip.peek(make([]byte, 1))
+	return n == 0
 }

@@ -38,7 +38,7 @@ func (s *Set) welcome(c candidate, changes *Changes) {
 	}
 	name := s.nameOf(c.path)
 	before := s.newest[name]
-	if before != nil && (!before.rotated && !before.gone || name != c.path && !s.newer(c.path, before)) {
+	if before != nil && (!before.rotated && !before.gone || name != c.path && !newer(c, before)) {
 		before = nil // it still has the name, or had it later
 	}
 	if name == c.path {
@@ -198,7 +198,7 @@ func (s *Set) between(before *File, live string) []*File {
 // missed returns those of the forms of a name that nobody knows and that came after before, oldest first.
 func (s *Set) missed(before *File, forms map[string]Info) []candidate {
 	return slices.DeleteFunc(s.unknownForms(before.source, forms), func(c candidate) bool {
-		return !s.newer(c.path, before)
+		return !newer(c, before)
 	})
 }
 
@@ -219,29 +219,18 @@ func (s *Set) unknownForms(live string, forms map[string]Info) []candidate {
 	return unknown
 }
 
-// newer tells whether the rotated file path was in use after before. Where before is gone, names by numbers may have
-// moved on since it was seen last, but only away from newer ones. Its birth tells then, unless it was compressed when
-// this program began.
-func (s *Set) newer(path string, before *File) bool {
-	if compareRotated(before.source, before.path, path) < 0 {
-		return true
-	}
-	if !before.gone {
-		return false
-	}
-	found, err := s.disk.Look(path)
-	return err == nil && found.Changed.UnixNano() > before.born
+// newer tells whether the rotated file c was in use after before. Where before is gone, names by numbers may have moved
+// on since it was seen last, but only away from newer ones. Its birth tells then, unless it was compressed when this
+// program began.
+func newer(c candidate, before *File) bool {
+	return compareRotated(before.source, before.path, c.path) < 0 ||
+		before.gone && c.info.Changed.UnixNano() > before.born
 }
 
 // compareRotated orders rotated names from old to new: numbers count down (app.log.2, app.log.1), times count up.
 func compareRotated(live, a, b string) int {
-	number := func(path string) (int, bool) {
-		text := strings.TrimSuffix(strings.TrimPrefix(path, live), gzSuffix)
-		n, err := strconv.Atoi(strings.TrimLeft(text, ".-_"))
-		return n, err == nil && n < 100_000
-	}
-	n, numbered := number(a)
-	m, numberedToo := number(b)
+	n, numbered := rotatedNumber(live, a)
+	m, numberedToo := rotatedNumber(live, b)
 	switch {
 	case numbered && numberedToo:
 		return cmp.Compare(m, n)
@@ -251,4 +240,11 @@ func compareRotated(live, a, b string) int {
 		return 1
 	}
 	return cmp.Compare(strings.TrimSuffix(a, gzSuffix), strings.TrimSuffix(b, gzSuffix))
+}
+
+// rotatedNumber returns the number at the end of the rotated name path; false if it is a time.
+func rotatedNumber(live, path string) (int, bool) {
+	text := strings.TrimSuffix(strings.TrimPrefix(path, live), gzSuffix)
+	n, err := strconv.Atoi(strings.TrimLeft(text, ".-_"))
+	return n, err == nil && n < 100_000
 }
