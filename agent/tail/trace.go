@@ -91,6 +91,9 @@ func compressedForms(f *File, names []string) []string {
 // position, for which all before it has to be decompressed. Rotation may give the name to another file meanwhile: only
 // what was opened is looked at.
 func (s *Set) tryGzip(f *File, path string, thorough bool) bool {
+	if s.exists(strings.TrimSuffix(path, gzSuffix)) {
+		return false // another file is being compressed
+	}
 	fd, err := s.disk.Open(s.root(path), path)
 	if err != nil {
 		return false
