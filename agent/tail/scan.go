@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -51,12 +50,12 @@ func (s *Set) pass() (Changes, error) {
 	if err != nil {
 		return changes, err
 	}
+	s.present, s.vanished, s.listings = map[string]bool{}, map[string]bool{}, map[string]*listing{}
 	for _, f := range s.files {
 		if f.scan != s.scans && !f.gone && !f.replaced {
 			s.trace(f)
 		}
 	}
-	s.present, s.vanished = map[string]bool{}, map[string]bool{}
 	s.placeReplaced(&changes)
 	for _, c := range unknown {
 		s.present[c.path] = true
@@ -83,9 +82,8 @@ func (s *Set) holdMoved(unknown []candidate) {
 
 // compare holds the new files of a name whose files are not the same as in the last pass.
 func (s *Set) compare(live string) {
-	sameFile := func(a, b Info) bool { return a.ID == b.ID }
 	before, forms := s.forms[live], s.formsOf(live)
-	if s.forms[live] = forms; before == nil || !maps.EqualFunc(before, forms, sameFile) {
+	if s.forms[live] = forms; before == nil || !sameFiles(before, forms) {
 		s.hold(live)
 	}
 }

@@ -100,6 +100,8 @@ type Set struct {
 	present map[string]bool
 	// vanished are the names of which files are being moved: their new ones are left to the next pass.
 	vanished map[string]bool
+	// listings are the directories in which files were looked for in the pass at hand.
+	listings map[string]*listing
 	// forms are all files of the names of unknown ones, as the last pass saw them, by live name and path.
 	forms map[string]map[string]Info
 	first bool

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,6 +29,8 @@ type lab struct {
 	before map[*File]*File
 	lost   int64
 	refs   uint32
+	// renamed says that a file was renamed between a scan and a read.
+	renamed bool
 	// unchained allows files that follow no other.
 	unchained bool
 }
@@ -109,7 +112,8 @@ func (l *lab) read(f *File) string {
 	buf := make([]byte, 100)
 	for {
 		n, err := f.Read(buf)
-		if errors.Is(err, io.EOF) || errors.Is(err, ErrReplaced) || errors.Is(err, ErrNotFound) {
+		if l.renamed = errors.Is(err, fs.ErrNotExist); l.renamed || errors.Is(err, io.EOF) ||
+			errors.Is(err, ErrReplaced) || errors.Is(err, ErrNotFound) {
 			return out.String()
 		}
 		l.check(err)
@@ -130,7 +134,12 @@ func (l *lab) readAll() string {
 	for range 4 {
 		l.scan()
 		for _, f := range l.order {
-			out.WriteString(l.read(f))
+			if f.finished && f.Lag() == 0 {
+				continue
+			}
+			if out.WriteString(l.read(f)); l.renamed {
+				break
+			}
 		}
 	}
 	return out.String()

@@ -1,49 +1,88 @@
 package tail
 
 import (
+	"errors"
+	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 )
 
-// traceTries is how often a directory is read before a file in it is taken for gone: one that is renamed while that
-// happens may show under neither name.
+// traceTries is how often a directory is read again while its files are renamed.
 const traceTries = 3
 
-// trace looks for a file that has none of the names that match: it was renamed, compressed or deleted.
+// listing is what was seen in a directory: one file under two names, or under none, if it was renamed meanwhile.
+type listing struct {
+	names []string
+	files map[string]Info
+	// still says that the directory was the same when it was read before, and since: what is not in it is not there.
+	still bool
+}
+
+// listing reads a directory, and compares it with what was seen there before; nil is nothing.
+func (s *Set) listing(dir string, before *listing) *listing {
+	names, err := s.disk.List(dir)
+	l := &listing{names: names, files: make(map[string]Info, len(names))}
+	l.still = before != nil && (err == nil || errors.Is(err, fs.ErrNotExist))
+	for _, name := range names {
+		switch found, err := s.disk.Look(filepath.Join(dir, name)); {
+		case err != nil:
+			l.still = false
+		case found.Regular:
+			l.files[name] = found
+		}
+	}
+	l.still = l.still && sameFiles(before.files, l.files)
+	return l
+}
+
+func sameFiles(a, b map[string]Info) bool {
+	return maps.EqualFunc(a, b, func(a, b Info) bool { return a.ID == b.ID })
+}
+
+// trace looks for a file that has none of the names that match: it was renamed, compressed or deleted. It is taken for
+// deleted only if no name moved meanwhile: else the next pass looks again.
 func (s *Set) trace(f *File) {
 	if found, err := s.disk.Look(f.path); err == nil && found.Regular && f.id.sameInode(found.ID) && !f.live {
 		s.note(f.path, found, false) // a rotated file where it was before
 		return
 	}
+	dir := filepath.Dir(f.path)
+	if s.listings[dir] == nil {
+		s.listings[dir] = s.listing(dir, nil)
+	}
 	for range traceTries {
-		names, _ := s.disk.List(filepath.Dir(f.path))
-		if s.tracePlain(f, names) || s.traceGzip(f, names) {
+		near := s.listings[dir]
+		if s.tracePlain(f, near) || s.traceGzip(f, near) {
 			return
 		}
+		if near.still {
+			s.lose(f)
+			return
+		}
+		s.listings[dir] = s.listing(dir, near)
 	}
+	s.hold(f.source)
+}
+
+// lose notes that f has no name any more. What is open can still be read.
+func (s *Set) lose(f *File) {
 	f.gone, f.live, f.changed = true, false, s.now()
 	if f.fd != nil {
 		if found, err := f.fd.Look(); err == nil {
-			if found.Size > f.size {
-				f.changed = s.now()
-			}
 			f.size = found.Size
 		}
 	}
 }
 
 // tracePlain looks for another name of the file in its directory.
-func (s *Set) tracePlain(f *File, names []string) bool {
-	for _, name := range names {
-		path := filepath.Join(filepath.Dir(f.path), name)
-		found, err := s.disk.Look(path)
-		if err != nil || !found.Regular || !f.id.sameInode(found.ID) {
-			continue
-		}
-		if s.find(found.ID) == f || s.findGzip(found.ID) == f {
-			s.note(path, found, false)
+func (s *Set) tracePlain(f *File, near *listing) bool {
+	for _, name := range near.names {
+		found, ok := near.files[name]
+		if ok && f.id.sameInode(found.ID) && (s.find(found.ID) == f || s.findGzip(found.ID) == f) {
+			s.note(filepath.Join(filepath.Dir(f.path), name), found, false)
 			f.rotate(true)
 			return true
 		}
@@ -54,7 +93,7 @@ func (s *Set) tracePlain(f *File, names []string) bool {
 // traceGzip looks for the compressed form of a file whose plain form has no name any more: the one with its name if it
 // begins alike, or else the oldest that begins alike and goes on alike up to the position. A file that was empty when
 // it was last seen begins like all: then its name tells nothing, for it may have been its successor's since.
-func (s *Set) traceGzip(f *File, names []string) bool {
+func (s *Set) traceGzip(f *File, near *listing) bool {
 	if !s.cfg.Compressed || f.gzip {
 		return false // what has been compressed is known by its inode
 	}
@@ -63,44 +102,52 @@ func (s *Set) traceGzip(f *File, names []string) bool {
 	}
 	// A file that was here a moment ago and need not be read from there costs no decompression.
 	thorough := f.fd == nil && !f.finished || f.head.Bytes < HeadBytes || f.scan == 0
-	if f.head.Bytes > 0 && s.tryGzip(f, f.path+gzSuffix, thorough) {
+	if f.head.Bytes > 0 && s.tryGzip(f, filepath.Base(f.path)+gzSuffix, near, thorough) {
 		return true
 	}
-	return slices.ContainsFunc(compressedForms(f, names), func(path string) bool { return s.tryGzip(f, path, true) })
+	return slices.ContainsFunc(compressedForms(f, near.names), func(name string) bool {
+		return s.tryGzip(f, name, near, true)
+	})
 }
 
 // compressedForms lists the names that a compressed form of f may have, from old to new. Rotation moves a number up,
 // and leaves a time as it is.
 func compressedForms(f *File, names []string) []string {
-	_, numbered := rotatedNumber(f.source, f.path)
-	var paths []string
+	source, seen := filepath.Base(f.source), filepath.Base(f.path)
+	_, numbered := rotatedNumber(source, seen)
+	var forms []string
 	for _, name := range names {
-		path := filepath.Join(filepath.Dir(f.path), name)
-		if !strings.HasPrefix(name, filepath.Base(f.source)) || !strings.HasSuffix(name, gzSuffix) {
+		if !strings.HasPrefix(name, source) || !strings.HasSuffix(name, gzSuffix) {
 			continue
 		}
-		if order := compareRotated(f.source, path, f.path); !f.rotated || order == 0 || numbered && order < 0 {
-			paths = append(paths, path)
+		if order := compareRotated(source, name, seen); !f.rotated || order == 0 || numbered && order < 0 {
+			forms = append(forms, name)
 		}
 	}
-	slices.SortFunc(paths, func(a, b string) int { return compareRotated(f.source, a, b) })
-	return paths
+	slices.SortFunc(forms, func(a, b string) int { return compareRotated(source, a, b) })
+	return forms
 }
 
-// tryGzip makes f go on in path if that is its compressed form. A thorough look also compares what precedes the
-// position, for which all before it has to be decompressed. Rotation may give the name to another file meanwhile: only
-// what was opened is looked at.
-func (s *Set) tryGzip(f *File, path string, thorough bool) bool {
-	if s.exists(strings.TrimSuffix(path, gzSuffix)) {
-		return false // another file is being compressed
+// tryGzip makes f go on in the file with that name if it is its compressed form. A thorough look also compares what
+// precedes the position, for which all before it has to be decompressed.
+func (s *Set) tryGzip(f *File, name string, near *listing, thorough bool) bool {
+	seen, ok := near.files[name]
+	if _, plain := near.files[strings.TrimSuffix(name, gzSuffix)]; !ok || plain || s.findGzip(seen.ID) != nil {
+		return false // it is of another file, perhaps one that is just being compressed
 	}
+	path := filepath.Join(filepath.Dir(f.path), name)
 	fd, err := s.disk.Open(s.root(path), path)
 	if err != nil {
+		near.still = near.still && !errors.Is(err, fs.ErrNotExist)
 		return false
 	}
 	defer fd.Close()
 	found, err := fd.Look()
-	if err != nil || s.findGzip(found.ID) != nil || !f.compressedIn(fd, thorough) {
+	if err != nil || !seen.ID.sameInode(found.ID) {
+		near.still = false // another file has this name by now
+		return false
+	}
+	if !f.compressedIn(fd, thorough) {
 		return false
 	}
 	if born := time.Unix(0, f.id.Birth).Truncate(time.Second); f.head.Bytes == 0 && found.Changed.Before(born) {

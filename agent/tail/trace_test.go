@@ -2,7 +2,9 @@ package tail
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
+	"os"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -98,7 +100,7 @@ func TestFoundEmptyThenRotatedTwice(t *testing.T) {
 	}
 }
 
-// shiftingDisk calls shift right after it has told for the second time what is at path.
+// shiftingDisk calls shift right after it has told so many times what is at path.
 type shiftingDisk struct {
 	Disk
 	path  string
@@ -109,7 +111,7 @@ type shiftingDisk struct {
 func (d *shiftingDisk) Look(path string) (Info, error) {
 	found, err := d.Disk.Look(path)
 	if path == d.path {
-		if d.looks++; d.looks == 2 {
+		if d.looks--; d.looks == 0 {
 			d.shift()
 		}
 	}
@@ -117,22 +119,86 @@ func (d *shiftingDisk) Look(path string) (Info, error) {
 }
 
 // TestNamesMoveWhileCompressedFormIsLookedFor gives the name of an older file to the compressed form of a known one
-// just when that is looked for.
+// while that is looked for.
 func TestNamesMoveWhileCompressedFormIsLookedFor(t *testing.T) {
+	for looks := range 6 {
+		t.Run(fmt.Sprintf("at look %d", looks), func(t *testing.T) {
+			disk := &shiftingDisk{Disk: machine{}, looks: looks}
+			l := newLab(t, func(c *Config) { c.Disk = disk })
+			l.append("app.log", lines(0, 10))
+			l.scan()
+			l.gz("app.log.2.gz", []byte(lines(100, 110)))
+			l.gz("app.log.1.gz", []byte(lines(0, 10)))
+			l.remove("app.log")
+			l.append("app.log", lines(10, 20))
+			disk.path, disk.shift = l.path("app.log.2.gz"), func() {
+				l.rename("app.log.2.gz", "app.log.3.gz")
+				l.rename("app.log.1.gz", "app.log.2.gz")
+			}
+			l.restart()
+			if diff := cmp.Diff(lines(0, 20), l.readAll()); diff != "" || l.lost > 0 {
+				t.Errorf("%d bytes are lost; text (-want +got):\n%s", l.lost, diff)
+			}
+		})
+	}
+}
+
+// TestShortFilesThatBeginAlike has files that begin with the same few lines, of which one was read to its end and
+// deleted while no agent ran: the compressed form of another is not taken for it.
+func TestShortFilesThatBeginAlike(t *testing.T) {
+	for name, rotated := range map[string][2]string{
+		"numbers": {"app.log.2", "app.log.1"},
+		"dates":   {"app.log-20261122", "app.log-20261123"},
+	} {
+		for _, compressed := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, compressed %v", name, compressed), func(t *testing.T) {
+				l := newLab(t, nil)
+				l.append("app.log", lines(0, 2))
+				text := l.readAll()
+				l.rename("app.log", rotated[0])
+				l.append("app.log", lines(0, 2))
+				l.scan()
+				if l.order[0].Finish(); compressed {
+					l.compress(rotated[0])
+					l.scan()
+				}
+				text += l.readAll()
+				// From here on no agent runs.
+				l.check(os.Remove(l.order[0].path))
+				l.append("app.log", lines(2, 6))
+				l.rename("app.log", rotated[1])
+				l.gz(rotated[1]+".gz", []byte(lines(0, 6)))
+				l.remove(rotated[1])
+				l.append("app.log", lines(6, 8))
+				l.restart()
+				if diff := cmp.Diff(lines(0, 2)+lines(0, 8), text+l.readAll()); diff != "" || l.lost > 0 {
+					t.Errorf("%d bytes are lost; text (-want +got):\n%s", l.lost, diff)
+				}
+			})
+		}
+	}
+}
+
+// TestDirectoryMovesAllTheTime shifts names in the middle of every look at a directory: a file that shows under none of
+// them is not given up.
+func TestDirectoryMovesAllTheTime(t *testing.T) {
 	disk := &shiftingDisk{Disk: machine{}}
 	l := newLab(t, func(c *Config) { c.Disk = disk })
 	l.append("app.log", lines(0, 10))
-	l.scan()
-	l.gz("app.log.2.gz", []byte(lines(100, 110)))
-	l.gz("app.log.1.gz", []byte(lines(0, 10)))
-	l.remove("app.log")
-	l.append("app.log", lines(10, 20))
-	disk.path, disk.shift = l.path("app.log.2.gz"), func() {
-		l.rename("app.log.2.gz", "app.log.3.gz")
-		l.rename("app.log.1.gz", "app.log.2.gz")
-	}
+	text := l.readAll()
+	l.rename("app.log", "app.log.1")
+	l.append("app.log.1", lines(10, 20))
+	l.append("app.log", lines(20, 30))
 	l.restart()
-	if diff := cmp.Diff(lines(0, 20), l.readAll()); diff != "" || l.lost > 0 {
+	// The file is app.log.0 when app.log.1 is looked at, and the other way round.
+	there, gone := "app.log.1", "app.log.0"
+	disk.path, disk.looks, disk.shift = l.path("app.log"), 1, func() {
+		l.rename(there, gone)
+		there, gone, disk.looks = gone, there, 1
+	}
+	l.scan()
+	disk.shift = func() {}
+	if diff := cmp.Diff(lines(0, 30), text+l.readAll()); diff != "" || l.lost > 0 {
 		t.Errorf("%d bytes are lost; text (-want +got):\n%s", l.lost, diff)
 	}
 }
