@@ -27,6 +27,8 @@ type simDisk struct {
 	last  uint64
 	// births says that the file system keeps birth times, generations that inodes have one.
 	births, generations bool
+	// skew is what the machine's clock, which dates files, is ahead of the time that passes.
+	skew time.Duration
 }
 
 // simInode is a file. It is there as long as it has a name or somebody has it open.
@@ -43,6 +45,15 @@ type simInode struct {
 func newSimDisk(w *world) *simDisk {
 	d := &simDisk{world: w, names: map[string]*simInode{}, last: 100, births: true, generations: w.Chance(50)}
 	return d
+}
+
+// tick is the time of the next change.
+func (d *simDisk) tick() time.Time { return d.world.tick().Add(d.skew) }
+
+// setClock sets the machine's clock forward or back.
+func (d *simDisk) setClock() {
+	d.skew += time.Duration(d.Between(-7200, 7200)) * time.Second
+	d.Event("clock set", d.skew.String)
 }
 
 // create makes a file that is open.

@@ -30,7 +30,7 @@ func TestSimulation(t *testing.T) {
 		"delete", "truncation", "record that may be lost", "inode used again", "Kafka away", "leader changed",
 		"leader had more than others", "batch came again", "stray request",
 		"batch refused", "producers forgotten", "topic grew", "producer id",
-		"record came again")
+		"record came again", "clock set")
 }
 
 // TestSimulationReplays shows that a seed is all that a world depends on.
@@ -51,7 +51,7 @@ func memoryDir(t *testing.T) string {
 
 // rates are how often something happens, in percent of the cases; each world has its own.
 type rates struct {
-	write, rotate, refused, kill, away, lead, jump, network, replicate int
+	write, rotate, refused, kill, away, lead, jump, network, replicate, clock int
 }
 
 // world is a machine with logs and an agent, and a topic.
@@ -135,6 +135,9 @@ func newWorld(s *simulation.Sim, dir string) *world {
 	case 1:
 		w.deliveries = []Delivery{ExactlyOnce, AtLeastOnce}
 	}
+	if s.Chance(20) {
+		w.rates.clock = s.Between(1, 3)
+	}
 	return w
 }
 
@@ -185,6 +188,8 @@ func (w *world) happen() {
 		w.network()
 	case w.IntN(300) < w.rates.jump:
 		w.jump()
+	case w.rates.clock > 0 && w.IntN(300) < w.rates.clock:
+		w.disk.setClock()
 	case w.rates.jump > 0 && w.IntN(2000) == 0 && len(w.topic.partitions) < 6:
 		w.topic.grow()
 		w.topic.grew = true

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +14,13 @@ import (
 
 // What is here is about copytruncate: a log is copied to a rotated name, and then truncated. The copy has an inode that
 // nobody knows, and the log one that is known, but other bytes.
+
+// suspect is a file that looks like a copy of a log that was not truncated yet: since when, and in which pass it was
+// seen last.
+type suspect struct {
+	at   time.Time
+	scan uint64
+}
 
 // truncate notes that the file does not continue what was read of it. Its copy is there by now, if there is one. What
 // is only read again may be such a copy, of less than was read before: nobody truncates that.
@@ -61,7 +69,7 @@ func (s *Set) mayBeCopy(c candidate) bool {
 	if f == nil {
 		return false
 	}
-	if s.now().Sub(c.info.Changed) <= copyGrace && s.isPrefix(c, f) {
+	if s.isPrefix(c, f) && s.suspected(c.info.ID) <= copyGrace {
 		return true
 	}
 	if f.changedUnderneath() {
@@ -70,6 +78,23 @@ func (s *Set) mayBeCopy(c candidate) bool {
 		return true
 	}
 	return false
+}
+
+// suspected returns how long a file has been taken for a copy by now. The clock that dates files may jump: it is not
+// asked.
+func (s *Set) suspected(id Identity) time.Duration {
+	first, ok := s.suspects[id]
+	if !ok {
+		first.at = s.now()
+	}
+	first.scan = s.scans
+	s.suspects[id] = first
+	return s.now().Sub(first.at)
+}
+
+// forgetSuspects lets go of what no scan comes upon any more.
+func (s *Set) forgetSuspects() {
+	maps.DeleteFunc(s.suspects, func(_ Identity, first suspect) bool { return first.scan != s.scans })
 }
 
 // isPrefix tells whether c, as far as it is there, begins and ends like that much of f.

@@ -33,6 +33,7 @@ func (s *Set) Scan() (Changes, error) {
 		}
 	}
 	s.sweep(&all)
+	s.forgetSuspects()
 	for _, f := range s.files {
 		f.hold()
 		f.lookAhead()

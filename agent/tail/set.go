@@ -96,6 +96,8 @@ type Set struct {
 	newest map[string]*File
 	// remains are copies of what truncated files began with, by the Ref of these. All of them was read.
 	remains map[uint32]*File
+	// suspects are files that wait for the log to be truncated that they may be copies of.
+	suspects map[Identity]suspect
 	// present are the names of the unknown files of the Scan at hand.
 	present map[string]bool
 	// vanished are the names of which files are being moved: their new ones are left to the next pass.
@@ -154,8 +156,8 @@ func NewSet(cfg Config, known []Known) *Set {
 	}
 	s := &Set{
 		cfg: cfg, disk: cfg.Disk, boot: bootID(), byInode: map[uint64][]*File{}, newest: map[string]*File{},
-		remains: map[uint32]*File{},
-		first:   len(known) == 0,
+		remains: map[uint32]*File{}, suspects: map[Identity]suspect{},
+		first: len(known) == 0,
 	}
 	for _, pattern := range cfg.Include {
 		root, _ := doublestar.SplitPattern(filepath.ToSlash(pattern))
