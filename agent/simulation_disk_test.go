@@ -50,9 +50,14 @@ func newSimDisk(w *world) *simDisk {
 // tick is the time of the next change.
 func (d *simDisk) tick() time.Time { return d.world.tick().Add(d.skew) }
 
-// setClock sets the machine's clock forward or back.
+// setClock sets the machine's clock forward, or back where rotated files have no numbers: of these it tells the order
+// when the one that was known last is gone.
 func (d *simDisk) setClock() {
-	d.skew += time.Duration(d.Between(-7200, 7200)) * time.Second
+	least := -7200
+	if slices.ContainsFunc(d.logs, func(l *simLog) bool { return l.numbered }) {
+		least = 0
+	}
+	d.skew += time.Duration(d.Between(least, 7200)) * time.Second
 	d.Event("clock set", d.skew.String)
 }
 
