@@ -105,9 +105,9 @@ scale: ## Measure the manager with 500 nodes and 50 of each resource, on kwok; s
 PEERS ?= $(shell hack/peers.sh list)
 
 .PHONY: peers
-peers: ## Take other programs and the agent through kill -9 and rotations. PEERS="rsyslog otelcol" CASE=kill narrows it.
+peers: ## Take other programs and logpipe through kill -9 and rotations. PEERS="rsyslog otelcol" CASE=kill narrows it.
 	LOGPIPE_TEST_REQUIRE_SERVERS=1 LOGPIPE_PEERS="$(PEERS)" \
-		go test -count=1 -timeout 3h -v -run 'TestPeers//$(CASE)' ./test/peers $(if $(ARGS),-args $(ARGS))
+		go test -count=1 -timeout 3h -v -run 'TestPeers.*//$(CASE)' ./test/peers $(if $(ARGS),-args $(ARGS))
 
 .PHONY: cost
 cost: ## Measure what exactly once costs the agent, against `delivery: AtLeastOnce`: 15 minutes. ARGS="-rounds 9".

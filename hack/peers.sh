@@ -1,13 +1,17 @@
 #!/usr/bin/env bash
-# Other programs that move log files into Kafka, from package registries, to be measured in the cases of test/peers.
+# Other programs that move log files into Kafka, or from Kafka to HDFS, from package registries, to be measured in the
+# cases of test/peers.
 #
-#   peers.sh list                                         the names of the peers; logpipe is this repository's agent
+#   peers.sh list                                         the names of the peers; logpipe is this repository's agent,
+#                                                         logpipe-hdfs its sink
 #   peers.sh install PEER                                 fetch or build it, unless it is there; prints its version
 #   peers.sh run PEER DIR LOGS GLOB BOOTSTRAP TOPIC       run it in the foreground, in place of this script
+#   peers.sh run PEER DIR URL CONF BOOTSTRAP TOPIC        the same for one with hdfs in its name: from the topic into URL
 #
-# run reads the files GLOB, app.log or app.log*, of the directory LOGS, and keeps all its state in DIR. It is configured
-# by the file in hack/peers, which says why it is as it is. rsyslog and syslog-ng are Debian's packages, unpacked into
-# the cache: nothing is installed on the system. They need the package lists of apt-get update.
+# run reads the files GLOB, app.log or app.log*, of the directory LOGS, and keeps all its state in DIR. CONF is a
+# directory with Hadoop's configuration. A peer is configured by the file in hack/peers, which says why it is as it is.
+# rsyslog and syslog-ng are Debian's packages, unpacked into the cache: nothing is installed on the system. They need the
+# package lists of apt-get update.
 #
 # LOGPIPE_SERVERS_CACHE  what was fetched; default ~/.cache/logpipe/servers
 set -euo pipefail
@@ -17,7 +21,8 @@ HERE=$(cd "$(dirname "$0")" && pwd)
 source "$HERE/servers/daemon.sh"
 # shellcheck disable=SC2034 # jars looks there
 SERVERS=$HERE/peers
-PEERS=(logpipe rsyslog rsyslog-memory syslog-ng syslog-ng-async flume-memory flume-file otelcol)
+PEERS=(logpipe rsyslog rsyslog-memory syslog-ng syslog-ng-async flume-memory flume-file otelcol
+  logpipe-hdfs flume-hdfs-memory flume-hdfs-kafka)
 
 candidate() { apt-cache show --no-all-versions "$1" 2>/dev/null | sed -n 's/^Version: //p' | head -n 1; } # PACKAGE
 
@@ -82,17 +87,20 @@ build_collector() ( # TARGET
 # required MODULE prints the version of a module of the Collector's, by the end of its path.
 required() { awk -v "m=/$1" '$1 ~ m "$" { print $2 }' "$SERVERS/otelcol/go.mod"; }
 
+# flume_module PEER prints the directory of peers with its class path.
+flume_module() { if [[ $1 == flume-hdfs-* ]]; then echo flume-hdfs; else echo flume; fi; }
+
 install_peer() { # PEER
   case $1 in
-    logpipe)
-      go -C "$HERE/.." build -trimpath -o bin/ ./cmd/agent
+    logpipe*)
+      go -C "$HERE/.." build -trimpath -o bin/ ./cmd/agent ./cmd/sink
       echo "logpipe, $(git -C "$HERE" describe --always --dirty --exclude='*' 2>/dev/null || echo 'this source')"
       ;;
     rsyslog*) unpacked_rsyslog >/dev/null && echo "rsyslog $(candidate rsyslog)" ;;
     syslog-ng*) unpacked_syslog_ng >/dev/null && echo "syslog-ng $(candidate syslog-ng-core)" ;;
     flume-*)
       require_java
-      jars flume >/dev/null
+      jars "$(flume_module "$1")" >/dev/null
       echo "Apache Flume $(sed -n '/flume-ng-node/{n;s/[^>]*>\([^<]*\).*/\1/p}' "$HERE/peers/flume/pom.xml")"
       ;;
     otelcol)
@@ -113,15 +121,16 @@ configure() {
   regex=${GLOB//./[.]} regex=${regex//\*/.*}
   mkdir -p "$DIR/work"
   sed -e "s|@DIR@|$DIR|g; s|@LOGS@|$LOGS|g; s|@GLOB@|$GLOB|g; s|@BOOTSTRAP@|$BOOTSTRAP|g; s|@TOPIC@|$TOPIC|g" \
-    -e "s|@SOURCE@|$source|g; s|@REGEX@|$regex|g" "$template" >"$CONF"
+    -e "s|@SOURCE@|$source|g; s|@REGEX@|$regex|g; s|@HDFS@|$LOGS|g; s|@USER@|$(id -un)|g" "$template" >"$CONF"
 }
 
-run() { # PEER DIR LOGS GLOB BOOTSTRAP TOPIC
+run() { # PEER DIR LOGS|URL GLOB|CONF BOOTSTRAP TOPIC
   local peer=$1 root lib path
   DIR=$2 LOGS=$3 GLOB=$4 BOOTSTRAP=$5 TOPIC=$6
   configure "$peer"
   case $peer in
     logpipe) exec "$HERE/../bin/agent" --config "$CONF" ;;
+    logpipe-hdfs) exec "$HERE/../bin/sink" --config "$CONF" ;;
     rsyslog*)
       root=$(unpacked_rsyslog)
       lib=$(library_path "$root")
@@ -136,8 +145,9 @@ run() { # PEER DIR LOGS GLOB BOOTSTRAP TOPIC
         -R "$DIR/work/persist" -c "$DIR/work/control" -p "$DIR/work/pid"
       ;;
     flume-*)
-      lib=$(jars flume)
+      lib=$(jars "$(flume_module "$peer")")
       path=$(class_path "$lib")
+      [[ $peer != *-hdfs-* ]] || path+=:$GLOB # Hadoop's configuration
       exec java -Xms512m -Xmx1g -Dorg.slf4j.simpleLogger.defaultLogLevel=warn -cp "$path" \
         org.apache.flume.node.Application -n a -f "$CONF" --no-reload-conf
       ;;

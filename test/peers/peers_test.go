@@ -1,6 +1,6 @@
-// Package peers takes other programs that move log files into Kafka, and this repository's agent, through the same
-// cases: kill -9 while lines are written, and rotation. hack/peers.sh gets and runs them. Only logpipe's agent must be
-// perfect: the others are measured.
+// Package peers takes other programs that move log files into Kafka, or from there to HDFS, and this repository's agent
+// and sink, through the same cases: kill -9 while lines are written, and rotation. hack/peers.sh gets and runs them. Only
+// logpipe must be perfect: the others are measured.
 //
 // LOGPIPE_PEERS names the peers, separated by spaces; without it nothing is run. `make peers` sets it.
 package peers
@@ -41,10 +41,7 @@ type result struct {
 }
 
 func TestPeers(t *testing.T) {
-	names := strings.Fields(os.Getenv("LOGPIPE_PEERS"))
-	if len(names) == 0 {
-		t.Skip("LOGPIPE_PEERS names no peers")
-	}
+	names := asked(t, false)
 	kafka := servers.Kafka(t, 1)
 	cases := []struct {
 		name, glob string
@@ -71,6 +68,18 @@ func TestPeers(t *testing.T) {
 		}
 	}
 	fmt.Print(table(results))
+}
+
+// asked returns the peers that are to be measured: those that write to HDFS, or the others.
+func asked(t *testing.T, hdfs bool) []string {
+	t.Helper()
+	names := slices.DeleteFunc(strings.Fields(os.Getenv("LOGPIPE_PEERS")), func(name string) bool {
+		return strings.Contains(name, "-hdfs") != hdfs
+	})
+	if len(names) == 0 {
+		t.Skip("LOGPIPE_PEERS names no peers for this")
+	}
+	return names
 }
 
 // install gets a peer and returns its version.

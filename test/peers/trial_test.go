@@ -2,8 +2,6 @@ package peers
 
 import (
 	"encoding/json"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -28,98 +26,39 @@ const (
 
 // trial is one peer in one case.
 type trial struct {
-	*testing.T
-	peer, topic string
-	args        []string
-	log         *os.File
-	process     *exec.Cmd
-	ended       chan struct{}
-	client      *kafka.Client
-	writer      *writer
+	*peer
+	topic  string
+	client *kafka.Client
+	writer *writer
 }
 
 // newTrial starts a peer and waits until the first line is through.
-func newTrial(t *testing.T, brokers []string, peer, glob string) *trial {
-	dir, logs := t.TempDir(), t.TempDir()
-	r := &trial{T: t, peer: peer, topic: servers.UniqueName(t)}
-	r.args = []string{"run", peer, dir, logs, glob, brokers[0], r.topic}
+func newTrial(t *testing.T, brokers []string, name, glob string) *trial {
+	logs := t.TempDir()
+	r := &trial{peer: newPeer(t, name), topic: servers.UniqueName(t)}
+	r.client = newTopic(t, brokers, r.topic)
 	var err error
-	r.client, err = kafka.Connect(t.Context(), kafka.Config{BootstrapServers: brokers}, logr.Discard())
-	r.check(err)
-	t.Cleanup(func() { _ = r.client.Close() })
-	spec := kafka.TopicSpec{Name: r.topic, Partitions: partitions, ReplicationFactor: 1}
-	_, err = r.client.EnsureTopic(t.Context(), spec)
-	r.check(err)
-	r.log, err = os.Create(filepath.Join(dir, "log"))
-	r.check(err)
-	t.Cleanup(r.cleanup)
 	r.writer, err = newWriter(filepath.Join(logs, "app.log"), int64(*count))
 	r.check(err)
-	r.start()
+	r.start(logs, glob, brokers[0], r.topic)
 	r.check(r.writer.until(late))
 	r.await("the first line is in Kafka", func() bool { return r.end() > 0 })
 	return r
 }
 
-func (r *trial) check(err error) {
-	r.Helper()
+// newTopic makes a topic and returns a client.
+func newTopic(t *testing.T, brokers []string, name string) *kafka.Client {
+	t.Helper()
+	client, err := kafka.Connect(t.Context(), kafka.Config{BootstrapServers: brokers}, logr.Discard())
 	if err != nil {
-		r.Fatal(err)
+		t.Fatal(err)
 	}
-}
-
-func (r *trial) cleanup() {
-	if r.process != nil {
-		r.stop(syscall.SIGKILL)
+	t.Cleanup(func() { _ = client.Close() })
+	spec := kafka.TopicSpec{Name: name, Partitions: partitions, ReplicationFactor: 1}
+	if _, err := client.EnsureTopic(t.Context(), spec); err != nil {
+		t.Fatal(err)
 	}
-	if r.Failed() {
-		text, _ := os.ReadFile(r.log.Name())
-		r.Logf("the log of %s ends:\n%s", r.peer, text[max(0, len(text)-3000):])
-	}
-	_ = r.log.Close()
-}
-
-// start runs the peer: the script becomes it, so that what is killed is the peer itself.
-func (r *trial) start() {
-	r.Helper()
-	r.process, r.ended = exec.Command(script, r.args...), make(chan struct{})
-	r.process.Stdout, r.process.Stderr = r.log, r.log
-	r.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	r.check(r.process.Start())
-	go func(process *exec.Cmd, ended chan struct{}) {
-		_ = process.Wait()
-		close(ended)
-	}(r.process, r.ended)
-}
-
-// stop ends the peer, with SIGKILL if it takes too long.
-func (r *trial) stop(signal syscall.Signal) {
-	_ = r.process.Process.Signal(signal)
-	select {
-	case <-r.ended:
-	case <-time.After(silent):
-		_ = r.process.Process.Kill()
-		<-r.ended
-	}
-}
-
-// await polls, as Kafka has no way to tell. The peer must live meanwhile.
-func (r *trial) await(what string, done func() bool) {
-	r.Helper()
-	for deadline := time.Now().Add(patience); !done(); {
-		if r.pause(); time.Now().After(deadline) {
-			r.Fatalf("waited too long until %s", what)
-		}
-	}
-}
-
-func (r *trial) pause() {
-	r.Helper()
-	select {
-	case <-r.ended:
-		r.Fatalf("%s ended by itself: %s", r.peer, r.process.ProcessState)
-	case <-time.After(50 * time.Millisecond):
-	}
+	return client
 }
 
 // end is the sum of the end offsets.
@@ -146,7 +85,7 @@ func (r *trial) kill() {
 		r.await("it is time to kill", func() bool { return r.writer.written.Load() >= (i+1)*part && r.end() > before })
 		r.stop(syscall.SIGKILL)
 		before = r.end()
-		r.start()
+		r.restart()
 		r.writer.limit.Add(part)
 	}
 	r.check(<-written)
@@ -175,7 +114,7 @@ func (r *trial) finish() lines.Verdict {
 			break
 		}
 		if time.Since(began) > longest {
-			r.Logf("%s still sends after %s: what it would send then is not counted", r.peer, longest)
+			r.Logf("%s still sends after %s: what it would send then is not counted", r.name, longest)
 			break
 		}
 	}
