@@ -76,12 +76,12 @@ func (a *Agent) giveUp(gone []unbuilt) {
 	}
 }
 
-// find builds b, which was sealed under stored settings, again, or what is left of it. A file that was renamed or
-// compressed since the last scan is looked for again.
+// find builds b, which was sealed under stored settings, again, or what is left of it. A file that was renamed,
+// compressed or truncated since the last scan is looked for again.
 func (a *Agent) find(b journal.Batch, stored []byte) (kept journal.Batch, open *openBatch, err error) {
 	kept, open, err = a.rebuild(b, stored)
 	for range rebuildTries {
-		if err == nil || errors.Is(err, tail.ErrNotFound) {
+		if !elsewhere(err) {
 			break
 		}
 		if err := a.scan(); err != nil {
@@ -91,6 +91,9 @@ func (a *Agent) find(b journal.Batch, stored []byte) (kept journal.Batch, open *
 	}
 	return kept, open, err
 }
+
+// elsewhere tells whether the next scan may find the bytes elsewhere.
+func elsewhere(err error) bool { return passing(err) || errors.Is(err, tail.ErrReplaced) }
 
 // passing tells whether a file may be readable later: it is being renamed, or its file system refuses for now.
 func passing(err error) bool {
@@ -120,9 +123,7 @@ func (a *Agent) rebuild(b journal.Batch, stored []byte) (kept journal.Batch, ope
 		if passing(missing) {
 			return journal.Batch{}, nil, missing
 		}
-		if missing != nil {
-			err = missing
-		}
+		err = errors.Join(err, missing)
 		if missing == nil || span.Count > 0 {
 			kept.Spans = append(kept.Spans, span)
 		}

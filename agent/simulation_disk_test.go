@@ -50,11 +50,11 @@ func newSimDisk(w *world) *simDisk {
 // tick is the time of the next change.
 func (d *simDisk) tick() time.Time { return d.world.tick().Add(d.skew) }
 
-// setClock sets the machine's clock forward, or back where rotated files have no numbers: of these it tells the order
-// when the one that was known last is gone.
+// setClock sets the machine's clock forward, or back where no file is told by its date: rotated files with numbers are
+// when the one that was known last is gone, and a compressed one is when nothing was known of what it begins with.
 func (d *simDisk) setClock() {
 	least := -7200
-	if slices.ContainsFunc(d.logs, func(l *simLog) bool { return l.numbered }) {
+	if slices.ContainsFunc(d.logs, func(l *simLog) bool { return l.numbered || l.file == nil || !l.arrived[l.first] }) {
 		least = 0
 	}
 	d.skew += time.Duration(d.Between(least, 7200)) * time.Second
