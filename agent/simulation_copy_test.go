@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// planCopy plans how the log is copied and truncated. That happens where records end: else one would be cut in two,
-// whoever reads it.
+// planCopy plans how the log is copied and truncated. The copy ends behind a line, mostly behind a record: else that is
+// cut in two, whoever reads it.
 func (l *simLog) planCopy(to string) {
 	var file *simInode
 	var first, copied int // records in the copy: from, up to
@@ -15,10 +15,12 @@ func (l *simLog) planCopy(to string) {
 		func() { file = l.disk.create(to) },
 		func() { l.disk.append(file, l.file.data[:l.IntN(len(l.file.data))]) },
 		func() {
-			l.endRecord()
+			if l.endLine(); l.Chance(70) {
+				l.endRecord()
+			}
 			l.disk.append(file, l.file.data[len(file.data):])
 			l.disk.close(file)
-			first, copied = l.first, l.n
+			first, copied = l.first, l.whole()
 			l.rotated = append(l.rotated, &simRotated{name: to, last: l.n, at: l.now})
 		},
 		func() {

@@ -150,10 +150,10 @@ func (s *Set) tryGzip(f *File, name string, near *listing, thorough bool) bool {
 	if !f.compressedIn(fd, thorough) {
 		return false
 	}
-	_, numbered := rotatedNumber(f.source, f.path)
-	itsName := f.rotated && !numbered // compressedForms gives no other
-	if born := time.Unix(0, f.id.Birth).Truncate(time.Second); f.head.Bytes == 0 && !itsName && found.Changed.Before(born) {
-		return false // it was written before f was there
+	if _, numbered := rotatedNumber(f.source, f.path); f.head.Bytes == 0 && (numbered || !f.rotated) {
+		if found.Changed.Before(time.Unix(0, f.id.Birth).Truncate(time.Second)) {
+			return false // it was written before f was there
+		}
 	}
 	// A descriptor of the plain form stays open: reading goes on there.
 	s.unwatchFile(f)

@@ -1,6 +1,6 @@
 // Package peers takes other programs that move log files into Kafka, or from there to HDFS, and this repository's agent
-// and sink, through the same cases: kill -9 while lines are written, and rotation. hack/peers.sh gets and runs them. Only
-// logpipe must be perfect: the others are measured.
+// and sink, through the same cases: kill -9 while lines are written, and rotation. hack/peers.sh gets and runs them.
+// Only logpipe must be perfect: the others are measured.
 //
 // LOGPIPE_PEERS names the peers, separated by spaces; without it nothing is run. `make peers` sets it.
 package peers

@@ -81,8 +81,7 @@ var agentBugs = []bug{
 		{"tail/gzip.go", `for left := position; left > 0; {`, `for left := int64(0); left > 0; {`},
 	}},
 	{"names are not looked at again when they were moved", []edit{
-		{"tail/scan.go", `before == nil || !maps.EqualFunc(before, forms, sameFile)`,
-			`before != nil && !maps.EqualFunc(before, forms, sameFile)`},
+		{"tail/scan.go", `before == nil || !sameFiles(before, forms)`, `before != nil && !sameFiles(before, forms)`},
 	}},
 	{"files that came and went while nobody looked are left out", []edit{
 		{"tail/welcome.go", `range s.missed(before, s.forms[live])`, `range s.missed(before, nil)`},
@@ -92,7 +91,7 @@ var agentBugs = []bug{
 		return goesOn || s.readPast(c, f)`, `return false`},
 	}},
 	{"a copy is read while it is made", []edit{
-		{"tail/copy.go", `if s.now().Sub(c.info.Changed) <= copyGrace && s.isPrefix(c, f) {`, `if false {`},
+		{"tail/copy.go", `if s.isPrefix(c, f) && s.suspected(c.info.ID) <= copyGrace {`, `if false {`},
 	}},
 	{"a copy that ends before the position is read", []edit{
 		{"tail/copy.go", `return goesOn || s.readPast(c, f)`, `return goesOn`},
@@ -108,8 +107,10 @@ var agentBugs = []bug{
 		{"read.go", ` && !s.file.Afresh() && !s.after.file.Afresh()`, ``},
 	}},
 	{"a batch is lost with one of its files", []edit{
-		{"rebuild.go", `			err = missing
-`, `			return journal.Batch{}, nil, missing
+		{"rebuild.go", `		err = errors.Join(err, missing)
+`, `		if missing != nil {
+			return journal.Batch{}, nil, missing
+		}
 `},
 	}},
 }
