@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -87,6 +88,10 @@ func (s *Set) compare(live string) {
 	if s.forms[live] = forms; before == nil || !sameFiles(before, forms) {
 		s.hold(live)
 	}
+}
+
+func sameFiles(a, b map[string]Info) bool {
+	return maps.EqualFunc(a, b, func(a, b Info) bool { return a.ID == b.ID })
 }
 
 // hold leaves the new files of a live name to the next pass.

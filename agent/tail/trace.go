@@ -3,7 +3,6 @@ package tail
 import (
 	"errors"
 	"io/fs"
-	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,35 +14,58 @@ const traceTries = 3
 
 // listing is what was seen in a directory: one file under two names, or under none, if it was renamed meanwhile.
 type listing struct {
-	names []string
-	files map[string]Info
-	// still says that the directory was the same when it was read before, and since: what is not in it is not there.
-	still bool
+	names   []string // sorted
+	files   map[string]Info
+	byInode map[uint64][]string
+	// whole is false if the directory, or a name in it, could not be looked at.
+	whole bool
+	// before is what was seen a moment ago.
+	before *listing
 }
 
-// listing reads a directory, and compares it with what was seen there before; nil is nothing.
+// listing reads a directory.
 func (s *Set) listing(dir string, before *listing) *listing {
 	names, err := s.disk.List(dir)
-	l := &listing{names: names, files: make(map[string]Info, len(names))}
-	l.still = before != nil && (err == nil || errors.Is(err, fs.ErrNotExist))
+	l := &listing{
+		names: names, files: make(map[string]Info, len(names)), byInode: make(map[uint64][]string, len(names)),
+		whole: err == nil || errors.Is(err, fs.ErrNotExist), before: before,
+	}
 	for _, name := range names {
-		switch found, err := s.disk.Look(filepath.Join(dir, name)); {
-		case err != nil:
-			l.still = false
-		case found.Regular:
+		if found, err := s.disk.Look(filepath.Join(dir, name)); err == nil && found.Regular {
 			l.files[name] = found
+			l.byInode[found.ID.Inode] = append(l.byInode[found.ID.Inode], name)
 		}
 	}
-	l.still = l.still && sameFiles(before.files, l.files)
+	if before != nil {
+		before.before = nil
+	}
 	return l
 }
 
-func sameFiles(a, b map[string]Info) bool {
-	return maps.EqualFunc(a, b, func(a, b Info) bool { return a.ID == b.ID })
+// still tells whether the files whose names begin with prefix were the same when the directory was read before: what is
+// not among them is not there.
+func (l *listing) still(prefix string) bool {
+	if !l.whole || l.before == nil {
+		return false
+	}
+	now, before := l.named(prefix), l.before.named(prefix)
+	return slices.EqualFunc(now, before, func(a, b string) bool {
+		return a == b && l.files[a].ID == l.before.files[b].ID && l.files[a].ID != Identity{}
+	})
+}
+
+func (l *listing) named(prefix string) []string {
+	first, _ := slices.BinarySearch(l.names, prefix)
+	rest := l.names[first:]
+	end := slices.IndexFunc(rest, func(name string) bool { return !strings.HasPrefix(name, prefix) })
+	if end < 0 {
+		end = len(rest)
+	}
+	return rest[:end]
 }
 
 // trace looks for a file that has none of the names that match: it was renamed, compressed or deleted. It is taken for
-// deleted only if no name moved meanwhile: else the next pass looks again.
+// deleted only if no name like its own moved meanwhile: else the next pass looks again.
 func (s *Set) trace(f *File) {
 	if found, err := s.disk.Look(f.path); err == nil && found.Regular && f.id.sameInode(found.ID) && !f.live {
 		s.note(f.path, found, false) // a rotated file where it was before
@@ -58,7 +80,7 @@ func (s *Set) trace(f *File) {
 		if s.tracePlain(f, near) || s.traceGzip(f, near) {
 			return
 		}
-		if near.still {
+		if near.still(filepath.Base(f.source)) {
 			s.lose(f)
 			return
 		}
@@ -79,9 +101,9 @@ func (s *Set) lose(f *File) {
 
 // tracePlain looks for another name of the file in its directory.
 func (s *Set) tracePlain(f *File, near *listing) bool {
-	for _, name := range near.names {
-		found, ok := near.files[name]
-		if ok && f.id.sameInode(found.ID) && (s.find(found.ID) == f || s.findGzip(found.ID) == f) {
+	for _, name := range near.byInode[f.id.Inode] {
+		found := near.files[name]
+		if f.id.sameInode(found.ID) && (s.find(found.ID) == f || s.findGzip(found.ID) == f) {
 			s.note(filepath.Join(filepath.Dir(f.path), name), found, false)
 			f.rotate(true)
 			return true
@@ -105,19 +127,19 @@ func (s *Set) traceGzip(f *File, near *listing) bool {
 	if f.head.Bytes > 0 && s.tryGzip(f, filepath.Base(f.path)+gzSuffix, near, thorough) {
 		return true
 	}
-	return slices.ContainsFunc(compressedForms(f, near.names), func(name string) bool {
+	return slices.ContainsFunc(compressedForms(f, near), func(name string) bool {
 		return s.tryGzip(f, name, near, true)
 	})
 }
 
 // compressedForms lists the names that a compressed form of f may have, from old to new. Rotation moves a number up,
 // and leaves a time as it is.
-func compressedForms(f *File, names []string) []string {
+func compressedForms(f *File, near *listing) []string {
 	source, seen := filepath.Base(f.source), filepath.Base(f.path)
 	_, numbered := rotatedNumber(source, seen)
 	var forms []string
-	for _, name := range names {
-		if !strings.HasPrefix(name, source) || !strings.HasSuffix(name, gzSuffix) {
+	for _, name := range near.named(source) {
+		if !strings.HasSuffix(name, gzSuffix) {
 			continue
 		}
 		if order := compareRotated(source, name, seen); !f.rotated || order == 0 || numbered && order < 0 {
@@ -138,13 +160,13 @@ func (s *Set) tryGzip(f *File, name string, near *listing, thorough bool) bool {
 	path := filepath.Join(filepath.Dir(f.path), name)
 	fd, err := s.disk.Open(s.root(path), path)
 	if err != nil {
-		near.still = near.still && !errors.Is(err, fs.ErrNotExist)
+		near.whole = near.whole && !errors.Is(err, fs.ErrNotExist)
 		return false
 	}
 	defer fd.Close()
 	found, err := fd.Look()
 	if err != nil || !seen.ID.sameInode(found.ID) {
-		near.still = false // another file has this name by now
+		near.whole = false // another file has this name by now
 		return false
 	}
 	if !f.compressedIn(fd, thorough) {

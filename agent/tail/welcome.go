@@ -146,6 +146,9 @@ func (s *Set) create(c candidate, name string) (*File, error) {
 	if zipped && name == c.path {
 		f.source = strings.TrimSuffix(c.path, gzSuffix)
 	}
+	if log := s.newest[name]; log != nil && f.rotated && log.Afresh() && log.live && !log.rotated {
+		f.id.Incarnation = 1 // it is a copy: the log that has the name is truncated, not renamed
+	}
 	f.Rewind(Mark{})
 	if err := f.admit(); err != nil {
 		f.closeFile()
