@@ -95,3 +95,72 @@ func TestTruncatedAndRefilled(t *testing.T) {
 		})
 	}
 }
+
+// TestLaterCopyIsAfresh finds another copy of a log that has been copied and truncated before: no record goes on in it.
+func TestLaterCopyIsAfresh(t *testing.T) {
+	l := newLab(t, func(c *Config) { c.Include[0] += "*" })
+	l.append("app.log", lines(0, 20))
+	l.readAll()
+	l.copyTruncate("app.log.2")
+	l.append("app.log", lines(20, 40))
+	l.readAll()
+	l.unchained = true
+	l.append("app.log.1", lines(100, 110))
+	l.readAll()
+	if copied := l.order[len(l.order)-1]; copied.Path() != l.path("app.log.1") || !copied.Afresh() {
+		t.Errorf("%s afresh: %v", copied.Path(), copied.Afresh())
+	}
+}
+
+// TestCopyOfLessThanWasRead interrupts an agent that has read a log further than its copy goes, and has not stored all of
+// it when the log is truncated: what the copy has is read again from there.
+func TestCopyOfLessThanWasRead(t *testing.T) {
+	unsettled := true
+	l := newLab(t, func(c *Config) {
+		c.Include[0] += "*"
+		c.Unsettled = func(*File) bool { return unsettled }
+	})
+	l.append("app.log", lines(0, 10))
+	stored := l.readAll()
+	log, mark := l.order[0], l.order[0].mark
+	l.append("app.log", lines(10, 20))
+	l.copy("app.log.1")
+	l.append("app.log", lines(20, 25))
+	l.readAll()
+	l.truncate()
+	l.append("app.log", lines(25, 30))
+	if text := l.readAll(); text != "" || len(l.order) > 1 || !log.Final() {
+		t.Errorf("%d files, the log final: %v; read %q", len(l.order), log.Final(), text)
+	}
+	log.Rewind(mark) // as after an interruption
+	unsettled = false
+	want := lines(0, 20) + lines(25, 30)
+	if diff := cmp.Diff(want, stored+l.readAll()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestCopyWaitsWhileTheClockJumps finds a copy whose date is far in the past or in the future: it waits for the log to be
+// truncated all the same, a minute of the time that passes.
+func TestCopyWaitsWhileTheClockJumps(t *testing.T) {
+	for name, skew := range map[string]time.Duration{"no jump": 0, "forward": time.Hour, "back": -time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t, func(c *Config) { c.Include[0] += "*" })
+			l.append("app.log", lines(0, 20))
+			text := l.readAll()
+			l.copy("app.log.1")
+			l.check(os.Chtimes(l.path("app.log.1"), time.Time{}, l.now.Add(-skew)))
+			text += l.readAll()
+			l.now = l.now.Add(copyGrace / 2)
+			text += l.readAll()
+			if len(l.order) > 1 {
+				t.Error("the copy was taken for a log of its own at once")
+			}
+			l.unchained = true
+			l.now = l.now.Add(copyGrace)
+			if diff := cmp.Diff(lines(0, 20)+lines(0, 20), text+l.readAll()); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}

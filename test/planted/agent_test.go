@@ -106,6 +106,9 @@ var agentBugs = []bug{
 	{"a record is carried over a truncation", []edit{
 		{"read.go", ` && !s.file.Afresh() && !s.after.file.Afresh()`, ``},
 	}},
+	{"a file is given up while its name moves", []edit{
+		{"tail/trace.go", `if near.still(filepath.Base(f.source)) {`, `if true {`},
+	}},
 	{"a batch is lost with one of its files", []edit{
 		{"rebuild.go", `		err = errors.Join(err, missing)
 `, `		if missing != nil {
