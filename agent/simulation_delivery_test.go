@@ -16,11 +16,12 @@ func (w *world) noteSent() {
 	}
 }
 
-// again tells whether value is a record that is there, or the rest of one whose beginning has been deleted since.
+// again tells whether value is a record that is there, or the rest of one whose beginning has been deleted since, or the
+// beginning of one whose rest has been truncated.
 func (w *world) again(value string) bool {
 	return slices.ContainsFunc(w.logs, func(l *simLog) bool {
 		for n := range l.arrived {
-			if strings.HasSuffix(l.record(n), value) {
+			if whole := l.record(n); strings.HasSuffix(whole, value) || strings.HasPrefix(whole, value) {
 				return true
 			}
 		}

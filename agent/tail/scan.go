@@ -84,8 +84,9 @@ func (s *Set) holdMoved(unknown []candidate) {
 
 // compare holds the new files of a name whose files are not the same as in the last pass.
 func (s *Set) compare(live string) {
-	before, forms := s.forms[live], s.formsOf(live)
-	if s.forms[live] = forms; before == nil || !sameFiles(before, forms) {
+	before := s.forms[live]
+	forms, whole := s.formsOf(live)
+	if s.forms[live] = forms; !whole || before == nil || !sameFiles(before, forms) {
 		s.hold(live)
 	}
 }
@@ -100,20 +101,23 @@ func (s *Set) hold(live string) {
 	s.Rescan()
 }
 
-// formsOf returns the file that has a live name and its rotated forms, by path.
-func (s *Set) formsOf(live string) map[string]Info {
-	forms := map[string]Info{}
+// formsOf returns the file that has a live name and its rotated forms, by path. They are not the whole if one was
+// renamed meanwhile.
+func (s *Set) formsOf(live string) (forms map[string]Info, whole bool) {
+	forms, whole = map[string]Info{}, true
 	names, _ := s.disk.List(filepath.Dir(live))
 	for _, name := range names {
 		path := filepath.Join(filepath.Dir(live), name)
 		if path != live && !sibling(live, path) || strings.HasSuffix(path, tmpSuffix) {
 			continue
 		}
-		if found, err := s.disk.Look(path); err == nil && found.Regular {
+		found, err := s.disk.Look(path)
+		if err == nil && found.Regular {
 			forms[path] = found
 		}
+		whole = whole && !errors.Is(err, fs.ErrNotExist)
 	}
-	return forms
+	return forms, whole
 }
 
 // match looks at every name that matches the patterns. Known files are noted; the others are returned.

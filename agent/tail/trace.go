@@ -17,7 +17,9 @@ type listing struct {
 	names   []string // sorted
 	files   map[string]Info
 	byInode map[uint64][]string
-	// whole is false if the directory, or a name in it, could not be looked at.
+	// gone are names that were there no more when they were looked at.
+	gone map[string]bool
+	// whole is false if the directory could not be read, or is known to be another by now.
 	whole bool
 	// before is what was seen a moment ago.
 	before *listing
@@ -28,10 +30,13 @@ func (s *Set) listing(dir string, before *listing) *listing {
 	names, err := s.disk.List(dir)
 	l := &listing{
 		names: names, files: make(map[string]Info, len(names)), byInode: make(map[uint64][]string, len(names)),
-		whole: err == nil || errors.Is(err, fs.ErrNotExist), before: before,
+		gone: map[string]bool{}, whole: err == nil || errors.Is(err, fs.ErrNotExist), before: before,
 	}
 	for _, name := range names {
-		if found, err := s.disk.Look(filepath.Join(dir, name)); err == nil && found.Regular {
+		switch found, err := s.disk.Look(filepath.Join(dir, name)); {
+		case errors.Is(err, fs.ErrNotExist):
+			l.gone[name] = true
+		case err == nil && found.Regular:
 			l.files[name] = found
 			l.byInode[found.ID.Inode] = append(l.byInode[found.ID.Inode], name)
 		}
@@ -48,9 +53,8 @@ func (l *listing) still(prefix string) bool {
 	if !l.whole || l.before == nil {
 		return false
 	}
-	now, before := l.named(prefix), l.before.named(prefix)
-	return slices.EqualFunc(now, before, func(a, b string) bool {
-		return a == b && l.files[a].ID == l.before.files[b].ID && l.files[a].ID != Identity{}
+	return slices.EqualFunc(l.named(prefix), l.before.named(prefix), func(a, b string) bool {
+		return a == b && !l.gone[a] && l.files[a].ID == l.before.files[b].ID
 	})
 }
 

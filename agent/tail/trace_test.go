@@ -202,3 +202,17 @@ func TestDirectoryMovesAllTheTime(t *testing.T) {
 		t.Errorf("%d bytes are lost; text (-want +got):\n%s", l.lost, diff)
 	}
 }
+
+// TestDirectoryBesideAFile gives up a deleted file though a directory has a name like its own.
+func TestDirectoryBesideAFile(t *testing.T) {
+	l := newLab(t, nil)
+	l.append("app.log", lines(0, 10))
+	text := l.readAll()
+	l.check(os.Mkdir(l.path("app.log.d"), 0o755))
+	l.restart()
+	l.remove("app.log")
+	l.append("app.log", lines(10, 20))
+	if diff := cmp.Diff(lines(0, 20), text+l.readAll()); diff != "" || len(l.set.Files()) != 1 {
+		t.Errorf("%d files are known; text (-want +got):\n%s", len(l.set.Files()), diff)
+	}
+}

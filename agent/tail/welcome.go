@@ -78,7 +78,7 @@ func (s *Set) welcomeOrphans(changes *Changes) {
 		if s.newest[f.source] != f || !f.rotated && !f.gone || s.present[f.source] || s.vanished[f.source] {
 			continue
 		}
-		if len(s.missed(f, s.formsOf(f.source))) == 0 {
+		if forms, whole := s.formsOf(f.source); whole && len(s.missed(f, forms)) == 0 {
 			continue
 		}
 		if s.compare(f.source); !s.vanished[f.source] {
