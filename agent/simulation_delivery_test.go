@@ -16,8 +16,8 @@ func (w *world) noteSent() {
 	}
 }
 
-// again tells whether value is a record that is there, or the rest of one whose beginning has been deleted since, or the
-// beginning of one whose rest has been truncated.
+// again tells whether value is a record that is there, or the rest of one whose beginning has been deleted since, or
+// the beginning of one whose rest has been truncated.
 func (w *world) again(value string) bool {
 	return slices.ContainsFunc(w.logs, func(l *simLog) bool {
 		for n := range l.arrived {

@@ -112,8 +112,8 @@ func TestLaterCopyIsAfresh(t *testing.T) {
 	}
 }
 
-// TestCopyOfLessThanWasRead interrupts an agent that has read a log further than its copy goes, and has not stored all of
-// it when the log is truncated: what the copy has is read again from there.
+// TestCopyOfLessThanWasRead interrupts an agent that has read a log further than its copy goes, and has not stored all
+// of it when the log is truncated: what the copy has is read again from there.
 func TestCopyOfLessThanWasRead(t *testing.T) {
 	unsettled := true
 	l := newLab(t, func(c *Config) {
@@ -140,8 +140,8 @@ func TestCopyOfLessThanWasRead(t *testing.T) {
 	}
 }
 
-// TestCopyWaitsWhileTheClockJumps finds a copy whose date is far in the past or in the future: it waits for the log to be
-// truncated all the same, a minute of the time that passes.
+// TestCopyWaitsWhileTheClockJumps finds a copy whose date is far in the past or in the future: it waits for the log to
+// be truncated all the same, a minute of the time that passes.
 func TestCopyWaitsWhileTheClockJumps(t *testing.T) {
 	for name, skew := range map[string]time.Duration{"no jump": 0, "forward": time.Hour, "back": -time.Hour} {
 		t.Run(name, func(t *testing.T) {
