@@ -22,10 +22,18 @@ type suspect struct {
 	scan uint64
 }
 
-// truncate notes that the file does not continue what was read of it. Its copy is there by now, if there is one. What
-// is only read again may be such a copy, of less than was read before: nobody truncates that.
+// missing is called when the bytes that were read are not there. In a copy they never were; a log was truncated.
+func (f *File) missing() error {
+	if f.copied {
+		return ErrNotFound
+	}
+	f.truncate()
+	return ErrReplaced
+}
+
+// truncate notes that the file does not continue what was read of it. Its copy is there by now, if there is one.
 func (f *File) truncate() {
-	if f.of != nil && f.of.id == f.id && !f.of.rotated {
+	if f.of != nil && f.of.id == f.id {
 		f.of.truncate()
 	}
 	if !f.replaced {

@@ -26,6 +26,7 @@ type File struct {
 
 	set      *Set
 	of       *File // what it is opened again of, nil for one of the set
+	copied   bool  // it is opened again, and perhaps a copy of less than was read before
 	id       Identity
 	born     int64 // id.Birth of what it was first, before it was compressed or copied
 	source   string
@@ -103,8 +104,7 @@ func (f *File) Read(buf []byte) (int, error) {
 	}
 	n -= int(before)
 	if !f.continues(f.overlap[:before]) || f.position == 0 && !f.beginsWith(buf[:n], n < len(buf)) {
-		f.truncate()
-		return 0, ErrReplaced
+		return 0, f.missing()
 	}
 	if n == 0 {
 		return 0, io.EOF
@@ -153,8 +153,7 @@ func (f *File) shrunk() error {
 		}
 		return io.EOF
 	}
-	f.truncate()
-	return ErrReplaced
+	return f.missing()
 }
 
 // open opens the file where it is now.

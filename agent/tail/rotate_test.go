@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"errors"
 	"os"
 	"testing"
 	"time"
@@ -127,6 +128,7 @@ func TestCopyOfLessThanWasRead(t *testing.T) {
 	l.copy("app.log.1")
 	l.append("app.log", lines(20, 25))
 	l.readAll()
+	beyond := log.mark
 	l.truncate()
 	l.append("app.log", lines(25, 30))
 	if text := l.readAll(); text != "" || len(l.order) > 1 || !log.Final() {
@@ -137,6 +139,12 @@ func TestCopyOfLessThanWasRead(t *testing.T) {
 	want := lines(0, 20) + lines(25, 30)
 	if diff := cmp.Diff(want, stored+l.readAll()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+	again, err := l.set.Open(log.Ref, beyond)
+	l.check(err)
+	defer again.Close()
+	if _, err := again.Read(make([]byte, 100)); !errors.Is(err, ErrNotFound) {
+		t.Errorf("reading what the copy does not have: %v", err)
 	}
 }
 

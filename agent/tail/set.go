@@ -281,10 +281,10 @@ func (s *Set) Open(ref uint32, mark Mark) (*File, error) {
 	if f == nil && i < 0 {
 		return nil, ErrNotFound
 	}
-	again := &File{set: s, watch: -1}
+	again := &File{set: s, watch: -1, copied: true}
 	if f == nil {
 		f = s.files[i]
-		again.of = f
+		again.of, again.copied = f, f.rotated
 	}
 	again.id, again.path, again.head, again.gzip, again.gone = f.id, f.path, f.head, f.gzip, f.gone
 	again.Rewind(mark)
