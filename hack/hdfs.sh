@@ -137,6 +137,8 @@ dfs.datanode.handler.count 4
 dfs.datanode.scan.period.hours -1
 dfs.namenode.resource.du.reserved 1048576
 dfs.datanode.du.reserved 0
+# A DataNode takes blocks down to the last of them; by default 1 GiB must be left.
+dfs.datanode.round-robin-volume-choosing-policy.additional-available-space 0
 END
 }
 

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -214,5 +215,35 @@ func TestDirectoryBesideAFile(t *testing.T) {
 	l.append("app.log", lines(10, 20))
 	if diff := cmp.Diff(lines(0, 20), text+l.readAll()); diff != "" || len(l.set.Files()) != 1 {
 		t.Errorf("%d files are known; text (-want +got):\n%s", len(l.set.Files()), diff)
+	}
+}
+
+// TestMissedFileIsCompressed compresses a file that nobody has seen yet, while it is looked for behind one that was
+// deleted.
+func TestMissedFileIsCompressed(t *testing.T) {
+	for looks := range 8 {
+		t.Run(fmt.Sprintf("at look %d", looks), func(t *testing.T) {
+			disk := &shiftingDisk{Disk: machine{}, looks: looks}
+			l := newLab(t, func(c *Config) { c.Disk = disk })
+			l.append("app.log", lines(0, 10))
+			text := l.readAll()
+			later := func(name string) { l.check(os.Chtimes(l.path(name), time.Time{}, time.Now().Add(time.Second))) }
+			l.append("new", lines(10, 20)) // before app.log is deleted: another inode
+			later("new")
+			l.remove("app.log")
+			l.rename("new", "app.log.2")
+			l.append("app.log.1", lines(20, 30))
+			l.append("app.log", lines(30, 40))
+			disk.path, disk.shift = l.path("app.log.2"), func() {
+				l.gz("app.log.2.gz", []byte(lines(10, 20)))
+				later("app.log.2.gz")
+				l.remove("app.log.2")
+			}
+			later("app.log.1")
+			l.restart()
+			if diff := cmp.Diff(lines(0, 40), text+l.readAll()); diff != "" || l.lost > 0 {
+				t.Errorf("%d bytes are lost; text (-want +got):\n%s", l.lost, diff)
+			}
+		})
 	}
 }

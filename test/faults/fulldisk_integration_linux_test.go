@@ -24,7 +24,9 @@ const fewFull = 4
 // agent says that it waits, also one that is killed and started again meanwhile, and goes on by itself when there is
 // room.
 func TestFullDisk(t *testing.T) {
-	state, logs, address := smallDisk(t), smallDisk(t), freeAddress(t)
+	state, logs, address := t.TempDir(), t.TempDir(), freeAddress(t)
+	mountSmall(t, state, "1m")
+	mountSmall(t, logs, "1m")
 	w := newTailed(t, servers.Kafka(t, 1).Bootstrap, func(w *tailed, cfg *agent.Config) {
 		cfg.Listen = address
 		cfg.StateDir = filepath.Join(state, "state")
@@ -37,7 +39,7 @@ func TestFullDisk(t *testing.T) {
 	var unwritten []byte
 	kills := 0
 	for range rounds(t, fewFull) {
-		w.fill(state)
+		fill(t, state)
 		w.awaitWaiting(address, &unwritten)
 		if w.random.IntN(2) == 0 {
 			kills++
@@ -45,7 +47,7 @@ func TestFullDisk(t *testing.T) {
 			w.start()
 			w.awaitWaiting(address, &unwritten)
 		}
-		w.fill(logs)
+		fill(t, logs)
 		for unwritten == nil { // until the log's disk is full, too
 			unwritten = w.writeSome(unwritten, 500)
 		}
@@ -73,11 +75,41 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// smallDisk mounts a file system of 1 MiB.
-func smallDisk(t *testing.T) string {
+// TestDataNodeDiskIsFull fills the disk of the only DataNode while records come in. The sink says that it waits, is
+// killed and started again, and goes on by itself when there is room.
+func TestDataNodeDiskIsFull(t *testing.T) {
+	t.Parallel()
+	brokers, hdfs := servers.Kafka(t, 1), servers.PrivateHDFS(t, 1)
+	hdfs.Stop("dn1")
+	disk := hdfs.DataDir("dn1")
+	mountSmall(t, disk, "512m") // room for some files of one block
+	hdfs.Start("dn1")
+	w := newRecords(t, brokers, hdfs)
+	w.cfg.Store.BlockSize, w.cfg.Roll.MaxBytes = 65<<20, 1<<20
+	w.deliver()
+	for range rounds(t, 1) {
+		life := w.start("")
+		life.until("the sink has its partition", func() bool {
+			return bytes.Contains(life.read(), []byte("Acquired partition"))
+		})
+		fill(t, disk)
+		w.produce()
+		life.until("the sink waits", func() bool { return bytes.Contains(life.read(), []byte("Paused partition")) })
+		life.kill()
+		life = w.start("")
+		w.sink.check(os.Remove(filepath.Join(disk, "filler")))
+		w.awaitVisible(life)
+		life.kill()
+	}
+	if verdict := w.verdict(); !verdict.Perfect() {
+		t.Errorf("not exactly once: %s", verdict)
+	}
+}
+
+// mountSmall mounts a file system of that size, in memory.
+func mountSmall(t *testing.T, dir, size string) {
 	t.Helper()
-	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m,mode=0700"); err != nil {
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "mode=0700,size="+size); err != nil {
 		t.Skipf("mounting a file system takes root: %v", err)
 	}
 	t.Cleanup(func() {
@@ -85,19 +117,19 @@ func smallDisk(t *testing.T) string {
 			t.Errorf("unmount %s: %v", dir, err)
 		}
 	})
-	return dir
 }
 
 // fill leaves no room on a disk.
-func (w *tailed) fill(disk string) {
-	w.Helper()
+func fill(t *testing.T, disk string) {
+	t.Helper()
 	f, err := os.Create(filepath.Join(disk, "filler"))
-	w.check(err)
-	_, err = io.Copy(f, zeros{})
-	if !errors.Is(err, syscall.ENOSPC) {
-		w.Fatalf("filling %s: %v", disk, err)
+	if err == nil {
+		_, err = io.Copy(f, zeros{})
 	}
-	w.check(f.Close())
+	if !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("filling %s: %v", disk, err)
+	}
+	_ = f.Close()
 }
 
 type zeros struct{}

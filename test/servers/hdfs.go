@@ -57,6 +57,9 @@ func newHDFS(c *cluster, uri string) *HDFSCluster {
 	}
 }
 
+// DataDir is the directory in which a process has its data.
+func (h *HDFSCluster) DataDir(name string) string { return filepath.Join(h.dir, "data", name) }
+
 // URI returns path as a hdfs:// address.
 func (h *HDFSCluster) URI(path string) string { return "hdfs://" + h.Address + path }
 
