@@ -101,7 +101,7 @@ func (a *Agent) inUse(f *tail.File) bool {
 // unsettled tells whether records that were read of a file are not in sealed batches yet.
 func (a *Agent) unsettled(f *tail.File) bool {
 	s := a.streams[journal.FileRef(f.Ref)]
-	return s != nil && (s.feed.active || s.sealed != s.last || s.dec.Pending() > 0)
+	return s != nil && (s.sealed != s.last || s.dec.Pending() > 0)
 }
 
 // ignoreOlder is the age at which every input that names file ignores it, 0 if one of them never does.

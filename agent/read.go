@@ -67,12 +67,10 @@ func (a *Agent) fill(s *stream, now time.Time) (progress bool, err error) {
 	}
 	n, err := s.file.Read(b.room())
 	switch {
-	case errors.Is(err, io.EOF), s.gone:
+	case errors.Is(err, io.EOF), s.gone, errors.Is(err, tail.ErrReplaced) && s.file.Final():
 		return false, a.atEnd(s, now)
 	case errors.Is(err, io.ErrUnexpectedEOF) && s.file.Final():
 		a.report(s.file.Path(), err)
-		return false, a.atEnd(s, now)
-	case errors.Is(err, tail.ErrReplaced) && s.file.Final():
 		return false, a.atEnd(s, now)
 	case errors.Is(err, tail.ErrReplaced):
 		s.ready, a.scanAt = false, now // the scan brings the file's new incarnation

@@ -91,13 +91,14 @@ func (s *Set) mayBeCopy(c candidate) bool {
 // suspected returns how long a file has been taken for a copy by now. The clock that dates files may jump: it is not
 // asked.
 func (s *Set) suspected(id Identity) time.Duration {
+	now := s.now()
 	first, ok := s.suspects[id]
 	if !ok {
-		first.at = s.now()
+		first.at = now
 	}
 	first.scan = s.scans
 	s.suspects[id] = first
-	return s.now().Sub(first.at)
+	return now.Sub(first.at)
 }
 
 // forgetSuspects lets go of what no scan comes upon any more.

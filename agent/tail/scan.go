@@ -84,15 +84,12 @@ func (s *Set) holdMoved(unknown []candidate) {
 
 // compare holds the new files of a name whose files are not the same as in the last pass.
 func (s *Set) compare(live string) {
+	sameFile := func(a, b Info) bool { return a.ID == b.ID }
 	before := s.forms[live]
 	forms, whole := s.formsOf(live)
-	if s.forms[live] = forms; !whole || before == nil || !sameFiles(before, forms) {
+	if s.forms[live] = forms; !whole || before == nil || !maps.EqualFunc(before, forms, sameFile) {
 		s.hold(live)
 	}
-}
-
-func sameFiles(a, b map[string]Info) bool {
-	return maps.EqualFunc(a, b, func(a, b Info) bool { return a.ID == b.ID })
 }
 
 // hold leaves the new files of a live name to the next pass.
@@ -104,20 +101,10 @@ func (s *Set) hold(live string) {
 // formsOf returns the file that has a live name and its rotated forms, by path. They are not the whole if one was
 // renamed meanwhile.
 func (s *Set) formsOf(live string) (forms map[string]Info, whole bool) {
-	forms, whole = map[string]Info{}, true
-	names, _ := s.disk.List(filepath.Dir(live))
-	for _, name := range names {
-		path := filepath.Join(filepath.Dir(live), name)
-		if path != live && !sibling(live, path) || strings.HasSuffix(path, tmpSuffix) {
-			continue
-		}
-		found, err := s.disk.Look(path)
-		if err == nil && found.Regular {
-			forms[path] = found
-		}
-		whole = whole && !errors.Is(err, fs.ErrNotExist)
-	}
-	return forms, whole
+	l := s.listing(filepath.Dir(live), func(path string) bool {
+		return (path == live || sibling(live, path)) && !strings.HasSuffix(path, tmpSuffix)
+	})
+	return l.files, len(l.gone) == 0
 }
 
 // match looks at every name that matches the patterns. Known files are noted; the others are returned.

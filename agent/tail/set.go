@@ -39,7 +39,8 @@ type Config struct {
 	Quiet time.Duration
 	// InUse tells whether bytes that Read gave are still to be used: the position is behind them soon. nil: never.
 	InUse func(f *File) bool
-	// Unsettled tells whether something that was read would be read again after a crash. nil: never.
+	// Unsettled tells whether something that was read would be read again after a crash. It is asked only of files that
+	// are not InUse. nil: never.
 	Unsettled func(f *File) bool
 	// Now is the clock. Default time.Now.
 	Now func() time.Time

@@ -14,10 +14,10 @@ const traceTries = 3
 
 // listing is what was seen in a directory: one file under two names, or under none, if it was renamed meanwhile.
 type listing struct {
-	names   []string // sorted
+	paths   []string // sorted
 	files   map[string]Info
 	byInode map[uint64][]string
-	// gone are names that were there no more when they were looked at.
+	// gone are paths that were there no more when they were looked at.
 	gone map[string]bool
 	// whole is false if the directory could not be read, or is known to be another by now.
 	whole bool
@@ -25,47 +25,58 @@ type listing struct {
 	before *listing
 }
 
-// listing reads a directory.
-func (s *Set) listing(dir string, before *listing) *listing {
+// listing looks at the files in a directory, those whose paths are wanted.
+func (s *Set) listing(dir string, wanted func(path string) bool) *listing {
 	names, err := s.disk.List(dir)
 	l := &listing{
-		names: names, files: make(map[string]Info, len(names)), byInode: make(map[uint64][]string, len(names)),
-		gone: map[string]bool{}, whole: err == nil || errors.Is(err, fs.ErrNotExist), before: before,
+		files: make(map[string]Info, len(names)), byInode: make(map[uint64][]string, len(names)),
+		gone: map[string]bool{}, whole: err == nil || errors.Is(err, fs.ErrNotExist),
 	}
 	for _, name := range names {
-		switch found, err := s.disk.Look(filepath.Join(dir, name)); {
-		case errors.Is(err, fs.ErrNotExist):
-			l.gone[name] = true
-		case err == nil && found.Regular:
-			l.files[name] = found
-			l.byInode[found.ID.Inode] = append(l.byInode[found.ID.Inode], name)
+		path := filepath.Join(dir, name)
+		if !wanted(path) {
+			continue
 		}
-	}
-	if before != nil {
-		before.before = nil
+		l.paths = append(l.paths, path)
+		switch found, err := s.disk.Look(path); {
+		case errors.Is(err, fs.ErrNotExist):
+			l.gone[path] = true
+		case err == nil && found.Regular:
+			l.files[path] = found
+			l.byInode[found.ID.Inode] = append(l.byInode[found.ID.Inode], path)
+		}
 	}
 	return l
 }
 
-// still tells whether the files whose names begin with prefix were the same when the directory was read before: what is
+// relist looks at all of a directory once more.
+func (s *Set) relist(dir string) {
+	before := s.listings[dir]
+	s.listings[dir] = s.listing(dir, func(string) bool { return true })
+	if s.listings[dir].before = before; before != nil {
+		before.before = nil
+	}
+}
+
+// still tells whether the files whose paths begin with prefix were the same when the directory was read before: what is
 // not among them is not there.
 func (l *listing) still(prefix string) bool {
 	if !l.whole || l.before == nil {
 		return false
 	}
-	return slices.EqualFunc(l.named(prefix), l.before.named(prefix), func(a, b string) bool {
+	return slices.EqualFunc(l.like(prefix), l.before.like(prefix), func(a, b string) bool {
 		return a == b && !l.gone[a] && l.files[a].ID == l.before.files[b].ID
 	})
 }
 
-func (l *listing) named(prefix string) []string {
-	first, _ := slices.BinarySearch(l.names, prefix)
-	rest := l.names[first:]
-	end := slices.IndexFunc(rest, func(name string) bool { return !strings.HasPrefix(name, prefix) })
-	if end < 0 {
-		end = len(rest)
+// like lists the paths that begin with prefix.
+func (l *listing) like(prefix string) []string {
+	first, _ := slices.BinarySearch(l.paths, prefix)
+	rest := l.paths[first:]
+	if end := slices.IndexFunc(rest, func(path string) bool { return !strings.HasPrefix(path, prefix) }); end >= 0 {
+		rest = rest[:end]
 	}
-	return rest[:end]
+	return rest
 }
 
 // trace looks for a file that has none of the names that match: it was renamed, compressed or deleted. It is taken for
@@ -77,18 +88,18 @@ func (s *Set) trace(f *File) {
 	}
 	dir := filepath.Dir(f.path)
 	if s.listings[dir] == nil {
-		s.listings[dir] = s.listing(dir, nil)
+		s.relist(dir)
 	}
 	for range traceTries {
 		near := s.listings[dir]
 		if s.tracePlain(f, near) || s.traceGzip(f, near) {
 			return
 		}
-		if near.still(filepath.Base(f.source)) {
+		if near.still(f.source) {
 			s.lose(f)
 			return
 		}
-		s.listings[dir] = s.listing(dir, near)
+		s.relist(dir)
 	}
 	s.hold(f.source)
 }
@@ -105,10 +116,10 @@ func (s *Set) lose(f *File) {
 
 // tracePlain looks for another name of the file in its directory.
 func (s *Set) tracePlain(f *File, near *listing) bool {
-	for _, name := range near.byInode[f.id.Inode] {
-		found := near.files[name]
+	for _, path := range near.byInode[f.id.Inode] {
+		found := near.files[path]
 		if f.id.sameInode(found.ID) && (s.find(found.ID) == f || s.findGzip(found.ID) == f) {
-			s.note(filepath.Join(filepath.Dir(f.path), name), found, false)
+			s.note(path, found, false)
 			f.rotate(true)
 			return true
 		}
@@ -128,40 +139,39 @@ func (s *Set) traceGzip(f *File, near *listing) bool {
 	}
 	// A file that was here a moment ago and need not be read from there costs no decompression.
 	thorough := f.fd == nil && !f.finished || f.head.Bytes < HeadBytes || f.scan == 0
-	if f.head.Bytes > 0 && s.tryGzip(f, filepath.Base(f.path)+gzSuffix, near, thorough) {
+	if f.head.Bytes > 0 && s.tryGzip(f, f.path+gzSuffix, near, thorough) {
 		return true
 	}
-	return slices.ContainsFunc(compressedForms(f, near), func(name string) bool {
-		return s.tryGzip(f, name, near, true)
-	})
+	return slices.ContainsFunc(compressedForms(f, near), func(path string) bool { return s.tryGzip(f, path, near, true) })
 }
 
-// compressedForms lists the names that a compressed form of f may have, from old to new. Rotation moves a number up,
+// compressedForms lists the paths that a compressed form of f may have, from old to new. Rotation moves a number up,
 // and leaves a time as it is.
 func compressedForms(f *File, near *listing) []string {
-	source, seen := filepath.Base(f.source), filepath.Base(f.path)
-	_, numbered := rotatedNumber(source, seen)
 	var forms []string
-	for _, name := range near.named(source) {
-		if !strings.HasSuffix(name, gzSuffix) {
-			continue
-		}
-		if order := compareRotated(source, name, seen); !f.rotated || order == 0 || numbered && order < 0 {
-			forms = append(forms, name)
+	for _, path := range near.like(f.source) {
+		order := compareRotated(f.source, path, f.path)
+		if strings.HasSuffix(path, gzSuffix) && (order == 0 || !f.dated() && (!f.rotated || order < 0)) {
+			forms = append(forms, path)
 		}
 	}
-	slices.SortFunc(forms, func(a, b string) int { return compareRotated(source, a, b) })
+	slices.SortFunc(forms, func(a, b string) int { return compareRotated(f.source, a, b) })
 	return forms
 }
 
-// tryGzip makes f go on in the file with that name if it is its compressed form. A thorough look also compares what
-// precedes the position, for which all before it has to be decompressed.
-func (s *Set) tryGzip(f *File, name string, near *listing, thorough bool) bool {
-	seen, ok := near.files[name]
-	if _, plain := near.files[strings.TrimSuffix(name, gzSuffix)]; !ok || plain || s.findGzip(seen.ID) != nil {
+// dated tells whether f was rotated to a name that is its own for ever.
+func (f *File) dated() bool {
+	_, numbered := rotatedNumber(f.source, f.path)
+	return f.rotated && !numbered
+}
+
+// tryGzip makes f go on in path if that is its compressed form. A thorough look also compares what precedes the
+// position, for which all before it has to be decompressed.
+func (s *Set) tryGzip(f *File, path string, near *listing, thorough bool) bool {
+	seen, ok := near.files[path]
+	if _, plain := near.files[strings.TrimSuffix(path, gzSuffix)]; !ok || plain || s.findGzip(seen.ID) != nil {
 		return false // it is of another file, perhaps one that is just being compressed
 	}
-	path := filepath.Join(filepath.Dir(f.path), name)
 	fd, err := s.disk.Open(s.root(path), path)
 	if err != nil {
 		near.whole = near.whole && !errors.Is(err, fs.ErrNotExist)
@@ -176,10 +186,9 @@ func (s *Set) tryGzip(f *File, name string, near *listing, thorough bool) bool {
 	if !f.compressedIn(fd, thorough) {
 		return false
 	}
-	if _, numbered := rotatedNumber(f.source, f.path); f.head.Bytes == 0 && (numbered || !f.rotated) {
-		if found.Changed.Before(time.Unix(0, f.id.Birth).Truncate(time.Second)) {
-			return false // it was written before f was there
-		}
+	born := time.Unix(0, f.id.Birth).Truncate(time.Second)
+	if f.head.Bytes == 0 && !f.dated() && found.Changed.Before(born) {
+		return false // it was written before f was there
 	}
 	// A descriptor of the plain form stays open: reading goes on there.
 	s.unwatchFile(f)

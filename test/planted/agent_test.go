@@ -81,7 +81,8 @@ var agentBugs = []bug{
 		{"tail/gzip.go", `for left := position; left > 0; {`, `for left := int64(0); left > 0; {`},
 	}},
 	{"names are not looked at again when they were moved", []edit{
-		{"tail/scan.go", `before == nil || !sameFiles(before, forms)`, `before != nil && !sameFiles(before, forms)`},
+		{"tail/scan.go", `before == nil || !maps.EqualFunc(before, forms, sameFile)`,
+			`before != nil && !maps.EqualFunc(before, forms, sameFile)`},
 	}},
 	{"files that came and went while nobody looked are left out", []edit{
 		{"tail/welcome.go", `range s.missed(before, s.forms[live])`, `range s.missed(before, nil)`},
@@ -107,7 +108,7 @@ var agentBugs = []bug{
 		{"read.go", ` && !s.file.Afresh() && !s.after.file.Afresh()`, ``},
 	}},
 	{"a file is given up while its name moves", []edit{
-		{"tail/trace.go", `if near.still(filepath.Base(f.source)) {`, `if true {`},
+		{"tail/trace.go", `if near.still(f.source) {`, `if true {`},
 	}},
 	{"a batch is lost with one of its files", []edit{
 		{"rebuild.go", `		err = errors.Join(err, missing)
