@@ -1,9 +1,9 @@
 package sink
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -160,14 +160,9 @@ func (p *pipe) verdict() lines.Verdict {
 		if err != nil {
 			p.Fatal(err)
 		}
-		in := bufio.NewScanner(file)
-		for in.Scan() {
-			checker.Add(in.Bytes())
-		}
-		if err := in.Err(); err != nil {
+		if err := errors.Join(checker.AddAll(file), file.Close()); err != nil {
 			p.Fatal(err)
 		}
-		_ = file.Close()
 	}
 	written := map[string]uint64{}
 	for i, source := range p.sources {

@@ -145,6 +145,14 @@ func (l *lab) readAll() string {
 	return out.String()
 }
 
+// want compares what was read; nothing may have been lost.
+func (l *lab) want(want, got string) {
+	l.t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" || l.lost > 0 {
+		l.t.Errorf("%d bytes are lost; text (-want +got):\n%s", l.lost, diff)
+	}
+}
+
 // restart does what an agent does that was down: it knows only what was stored.
 func (l *lab) restart() {
 	l.t.Helper()

@@ -27,9 +27,7 @@ func TestCompressedFileIsRenamed(t *testing.T) {
 			if restart {
 				l.restart()
 			}
-			if diff := cmp.Diff(lines(0, 10), first+l.readAll()); diff != "" || l.lost > 0 {
-				t.Errorf("%d bytes are lost; text (-want +got):\n%s", l.lost, diff)
-			}
+			l.want(lines(0, 10), first+l.readAll())
 		})
 	}
 }
@@ -94,9 +92,7 @@ func TestFoundEmptyThenRotatedTwice(t *testing.T) {
 			l.remove("app.log")
 			l.append("app.log", lines(15, 20))
 			l.restart()
-			if diff := cmp.Diff(lines(0, 20), text+l.readAll()); diff != "" || l.lost > 0 {
-				t.Errorf("%d bytes are lost; text (-want +got):\n%s", l.lost, diff)
-			}
+			l.want(lines(0, 20), text+l.readAll())
 		})
 	}
 }
@@ -119,13 +115,18 @@ func (d *shiftingDisk) Look(path string) (Info, error) {
 	return found, err
 }
 
+// newShiftingLab has a disk whose path and shift are still to be set.
+func newShiftingLab(t *testing.T, looks int) (*lab, *shiftingDisk) {
+	disk := &shiftingDisk{Disk: machine{}, looks: looks}
+	return newLab(t, func(c *Config) { c.Disk = disk }), disk
+}
+
 // TestNamesMoveWhileCompressedFormIsLookedFor gives the name of an older file to the compressed form of a known one
 // while that is looked for.
 func TestNamesMoveWhileCompressedFormIsLookedFor(t *testing.T) {
 	for looks := range 6 {
 		t.Run(fmt.Sprintf("at look %d", looks), func(t *testing.T) {
-			disk := &shiftingDisk{Disk: machine{}, looks: looks}
-			l := newLab(t, func(c *Config) { c.Disk = disk })
+			l, disk := newShiftingLab(t, looks)
 			l.append("app.log", lines(0, 10))
 			l.scan()
 			l.gz("app.log.2.gz", []byte(lines(100, 110)))
@@ -137,9 +138,7 @@ func TestNamesMoveWhileCompressedFormIsLookedFor(t *testing.T) {
 				l.rename("app.log.1.gz", "app.log.2.gz")
 			}
 			l.restart()
-			if diff := cmp.Diff(lines(0, 20), l.readAll()); diff != "" || l.lost > 0 {
-				t.Errorf("%d bytes are lost; text (-want +got):\n%s", l.lost, diff)
-			}
+			l.want(lines(0, 20), l.readAll())
 		})
 	}
 }
@@ -172,9 +171,7 @@ func TestShortFilesThatBeginAlike(t *testing.T) {
 				l.remove(rotated[1])
 				l.append("app.log", lines(6, 8))
 				l.restart()
-				if diff := cmp.Diff(lines(0, 2)+lines(0, 8), text+l.readAll()); diff != "" || l.lost > 0 {
-					t.Errorf("%d bytes are lost; text (-want +got):\n%s", l.lost, diff)
-				}
+				l.want(lines(0, 2)+lines(0, 8), text+l.readAll())
 			})
 		}
 	}
@@ -183,8 +180,7 @@ func TestShortFilesThatBeginAlike(t *testing.T) {
 // TestDirectoryMovesAllTheTime shifts names in the middle of every look at a directory: a file that shows under none of
 // them is not given up.
 func TestDirectoryMovesAllTheTime(t *testing.T) {
-	disk := &shiftingDisk{Disk: machine{}}
-	l := newLab(t, func(c *Config) { c.Disk = disk })
+	l, disk := newShiftingLab(t, 0)
 	l.append("app.log", lines(0, 10))
 	text := l.readAll()
 	l.rename("app.log", "app.log.1")
@@ -199,9 +195,7 @@ func TestDirectoryMovesAllTheTime(t *testing.T) {
 	}
 	l.scan()
 	disk.shift = func() {}
-	if diff := cmp.Diff(lines(0, 30), text+l.readAll()); diff != "" || l.lost > 0 {
-		t.Errorf("%d bytes are lost; text (-want +got):\n%s", l.lost, diff)
-	}
+	l.want(lines(0, 30), text+l.readAll())
 }
 
 // TestDirectoryBesideAFile gives up a deleted file though a directory has a name like its own.
@@ -223,8 +217,7 @@ func TestDirectoryBesideAFile(t *testing.T) {
 func TestMissedFileIsCompressed(t *testing.T) {
 	for looks := range 8 {
 		t.Run(fmt.Sprintf("at look %d", looks), func(t *testing.T) {
-			disk := &shiftingDisk{Disk: machine{}, looks: looks}
-			l := newLab(t, func(c *Config) { c.Disk = disk })
+			l, disk := newShiftingLab(t, looks)
 			l.append("app.log", lines(0, 10))
 			text := l.readAll()
 			later := func(name string) { l.check(os.Chtimes(l.path(name), time.Time{}, time.Now().Add(time.Second))) }
@@ -241,9 +234,7 @@ func TestMissedFileIsCompressed(t *testing.T) {
 			}
 			later("app.log.1")
 			l.restart()
-			if diff := cmp.Diff(lines(0, 40), text+l.readAll()); diff != "" || l.lost > 0 {
-				t.Errorf("%d bytes are lost; text (-want +got):\n%s", l.lost, diff)
-			}
+			l.want(lines(0, 40), text+l.readAll())
 		})
 	}
 }

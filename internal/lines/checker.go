@@ -1,7 +1,9 @@
 package lines
 
 import (
+	"bufio"
 	"fmt"
+	"io"
 	"math/bits"
 	"sort"
 )
@@ -75,6 +77,15 @@ func (c *Checker) Add(line []byte) {
 		c.outOfOrder++
 	}
 	w.highest, w.any = max(w.highest, sequence), true
+}
+
+// AddAll shows the checker every line of text, which may be up to 64 KiB long. Errors are those of reading.
+func (c *Checker) AddAll(text io.Reader) error {
+	in := bufio.NewScanner(text)
+	for in.Scan() {
+		c.Add(in.Bytes())
+	}
+	return in.Err()
 }
 
 // Delivered is the number of different lines seen so far of a writer.

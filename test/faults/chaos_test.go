@@ -17,6 +17,7 @@ import (
 	"github.com/logpipe/logpipe/internal/lines"
 	"github.com/logpipe/logpipe/sink"
 	"github.com/logpipe/logpipe/sink/store"
+	"github.com/logpipe/logpipe/sink/store/storetest"
 	"github.com/logpipe/logpipe/test/servers"
 )
 
@@ -255,7 +256,7 @@ func (p *process) stopFor(ctx context.Context, random *rand.Rand, most time.Dura
 func (c *chaos) complete() bool {
 	c.Helper()
 	last := map[string]int64{}
-	for _, name := range visible(c.T, c.files) {
+	for _, name := range storetest.Visible(c.T, c.files) {
 		last[path.Dir(name)] = max(last[path.Dir(name)], lastOffset(c.T, name)+1)
 	}
 	for i, w := range c.writers {
@@ -315,7 +316,7 @@ func (c *chaos) readKafka() *lines.Checker {
 func (c *chaos) readHDFS() *lines.Checker {
 	c.Helper()
 	checker := lines.NewChecker()
-	for _, name := range visible(c.T, c.files) {
+	for _, name := range storetest.Visible(c.T, c.files) {
 		readFile(c.T, c.files, name, checker)
 	}
 	return checker

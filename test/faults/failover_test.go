@@ -17,6 +17,7 @@ import (
 	"github.com/logpipe/logpipe/internal/lines"
 	"github.com/logpipe/logpipe/sink"
 	"github.com/logpipe/logpipe/sink/store"
+	"github.com/logpipe/logpipe/sink/store/storetest"
 	"github.com/logpipe/logpipe/test/servers"
 )
 
@@ -190,7 +191,7 @@ func (f *failovers) finish() {
 	f.writing.Wait()
 	f.await("all lines to be visible", func() bool {
 		ends := map[string]uint64{}
-		for _, name := range visible(f.T, f.files) {
+		for _, name := range storetest.Visible(f.T, f.files) {
 			ends[path.Dir(name)] = max(ends[path.Dir(name)], uint64(lastOffset(f.T, name)+1))
 		}
 		for i, source := range f.sources {
@@ -208,7 +209,7 @@ func (f *failovers) finish() {
 func (f *failovers) verdict() lines.Verdict {
 	f.Helper()
 	checker, written := lines.NewChecker(), map[string]uint64{}
-	for _, name := range visible(f.T, f.files) {
+	for _, name := range storetest.Visible(f.T, f.files) {
 		readFile(f.T, f.files, name, checker)
 	}
 	for i, source := range f.sources {

@@ -88,10 +88,7 @@ func TestDataNodeDiskIsFull(t *testing.T) {
 	w.cfg.Store.BlockSize, w.cfg.Roll.MaxBytes = 65<<20, 1<<20
 	w.deliver()
 	for range rounds(t, 1) {
-		life := w.start("")
-		life.until("the sink has its partition", func() bool {
-			return bytes.Contains(life.read(), []byte("Acquired partition"))
-		})
+		life := w.startWorking()
 		fill(t, disk)
 		w.produce()
 		life.until("the sink waits", func() bool { return bytes.Contains(life.read(), []byte("Paused partition")) })

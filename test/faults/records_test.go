@@ -1,14 +1,13 @@
 package faults
 
 import (
-	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"path"
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -20,6 +19,7 @@ import (
 	"github.com/logpipe/logpipe/internal/lines"
 	"github.com/logpipe/logpipe/sink"
 	"github.com/logpipe/logpipe/sink/store"
+	"github.com/logpipe/logpipe/sink/store/storetest"
 	"github.com/logpipe/logpipe/test/servers"
 )
 
@@ -105,6 +105,16 @@ func (w *records) start(order string) *life {
 	return w.sink.start(order)
 }
 
+// startWorking starts a sink and waits until it has its partition.
+func (w *records) startWorking() *life {
+	w.Helper()
+	life := w.start("")
+	life.until("the sink has its partition", func() bool {
+		return bytes.Contains(life.read(), []byte("Acquired partition"))
+	})
+	return life
+}
+
 // live lets a sink die at a step.
 func (w *records) live(step failpoint.Name, order string) {
 	w.Helper()
@@ -164,31 +174,7 @@ func lastOffset(t *testing.T, name string) int64 {
 
 func (w *records) visible() []string {
 	w.Helper()
-	return visible(w.T, w.files)
-}
-
-// visible lists the data files that readers see, in the order of their offsets.
-func visible(t *testing.T, files store.Store) (names []string) {
-	t.Helper()
-	var walk func(dir string)
-	walk = func(dir string) {
-		entries, err := files.ReadDir(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, entry := range entries {
-			switch name := path.Join(dir, entry.Name()); {
-			case strings.HasPrefix(entry.Name(), "_"):
-			case entry.IsDir():
-				walk(name)
-			default:
-				names = append(names, name)
-			}
-		}
-	}
-	walk(".")
-	slices.Sort(names)
-	return names
+	return storetest.Visible(w.T, w.files)
 }
 
 // readFile shows the lines of a data file to checker.
@@ -198,11 +184,7 @@ func readFile(t *testing.T, files store.Store, name string, checker *lines.Check
 	if err != nil {
 		t.Fatal(err)
 	}
-	in := bufio.NewScanner(file)
-	for in.Scan() {
-		checker.Add(in.Bytes())
-	}
-	if err := errors.Join(in.Err(), file.Close()); err != nil {
+	if err := errors.Join(checker.AddAll(file), file.Close()); err != nil {
 		t.Fatal(err)
 	}
 }

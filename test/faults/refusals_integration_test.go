@@ -1,7 +1,6 @@
 package faults
 
 import (
-	"bytes"
 	"regexp"
 	"sync"
 	"testing"
@@ -62,10 +61,7 @@ func TestHDFSRefuses(t *testing.T) {
 // refused lets two sinks find out that HDFS refuses. The second lives to see it end.
 func (w *records) refused(refuse func(dir string) func(), dir string, says *regexp.Regexp) {
 	w.Helper()
-	life := w.start("")
-	life.until("the sink has its partition", func() bool {
-		return bytes.Contains(life.read(), []byte("Acquired partition"))
-	})
+	life := w.startWorking()
 	end := sync.OnceFunc(refuse(dir))
 	defer end() // for the tests behind this one
 	w.produce()

@@ -1,7 +1,6 @@
 package peers
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"flag"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/logpipe/logpipe/internal/lines"
 	"github.com/logpipe/logpipe/sink/store"
+	"github.com/logpipe/logpipe/sink/store/storetest"
 	"github.com/logpipe/logpipe/test/servers"
 )
 
@@ -152,50 +152,21 @@ func (d *drain) finish() drained {
 	d.stop(syscall.SIGTERM)
 	all, closed := lines.NewChecker(), lines.NewChecker()
 	result := drained{peer: d.name}
-	for _, name := range d.visible(".") {
+	for _, name := range storetest.Visible(d.T, d.files) {
 		if strings.HasSuffix(name, ".tmp") { // it is open for ever, and only Hadoop's own client reads all of it
 			result.left++
-			addLines(d.T, strings.NewReader(d.hdfs.DFS("-cat", path.Join(d.root(), name))), all)
+			d.check(all.AddAll(strings.NewReader(d.hdfs.DFS("-cat", path.Join(d.root(), name)))))
 			continue
 		}
 		file, err := d.files.Open(name)
 		d.check(err)
-		addLines(d.T, file, all, closed)
-		d.check(file.Close())
+		text, err := io.ReadAll(file)
+		d.check(errors.Join(err, file.Close()))
+		d.check(errors.Join(all.AddAll(bytes.NewReader(text)), closed.AddAll(bytes.NewReader(text))))
 	}
 	written := map[string]uint64{writerName: d.source.Count()}
 	result.all, result.closed = all.Verdict(written), closed.Verdict(written)
 	return result
-}
-
-// visible lists the files below dir. Names with an underscore in front are no data.
-func (d *drain) visible(dir string) (names []string) {
-	d.Helper()
-	entries, err := d.files.ReadDir(dir)
-	d.check(err)
-	for _, entry := range entries {
-		switch name := path.Join(dir, entry.Name()); {
-		case strings.HasPrefix(entry.Name(), "_"):
-		case entry.IsDir():
-			names = append(names, d.visible(name)...)
-		default:
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
-func addLines(t *testing.T, text io.Reader, checkers ...*lines.Checker) {
-	t.Helper()
-	in := bufio.NewScanner(text)
-	for in.Scan() {
-		for _, checker := range checkers {
-			checker.Add(in.Bytes())
-		}
-	}
-	if err := in.Err(); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // drainTable shows the results as Markdown.

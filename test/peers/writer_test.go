@@ -88,8 +88,9 @@ func TestRotateKeepsAllLines(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		addLines(t, file, checker)
-		_ = file.Close()
+		if err := errors.Join(checker.AddAll(file), file.Close()); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if v := checker.Verdict(map[string]uint64{writerName: 5 * late}); !v.Perfect() {
 		t.Error(v)
