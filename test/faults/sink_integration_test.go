@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"strconv"
 	"testing"
 
 	"github.com/logpipe/logpipe/internal/failpoint"
@@ -14,7 +15,7 @@ type sinkStep struct {
 	most int
 	// warm lets a life before deliver everything, and die.
 	warm bool
-	// once says that the step comes only once for a partition.
+	// once says that the step comes only once for a partition: each time has one of its own.
 	once bool
 }
 
@@ -54,21 +55,28 @@ func TestSinkDiesAtEveryStep(t *testing.T) {
 		}
 		t.Run(string(name), func(t *testing.T) {
 			t.Parallel()
-			w := newRecords(t, brokers, hdfs)
-			if step.warm {
-				w.deliver()
-			}
 			n := rounds(t, defaultRounds)
-			if step.once {
-				n = 1
+			if !step.once {
+				step.kill(newRecords(t, brokers, hdfs), name, n)
+				return
 			}
-			for range n {
-				w.live(name, order(name, max(1, step.most)))
+			for round := range n {
+				t.Run(strconv.Itoa(round), func(t *testing.T) { step.kill(newRecords(t, brokers, hdfs), name, 1) })
 			}
-			w.deliver()
-			t.Logf("%s; %d lives, %d files", w.verdict(), w.sink.lives, len(w.visible()))
 		})
 	}
+}
+
+// kill lets the sinks of a partition die at a step, one after the other, and the last one deliver.
+func (s sinkStep) kill(w *records, name failpoint.Name, times int) {
+	if s.warm {
+		w.deliver()
+	}
+	for range times {
+		w.live(name, order(name, max(1, s.most)))
+	}
+	w.deliver()
+	w.Logf("%s; %d lives, %d files", w.verdict(), w.sink.lives, len(w.visible()))
 }
 
 // TestSinkControl plants a record that never was produced, and one that was produced twice: the checks above see both.
