@@ -26,7 +26,7 @@ const (
 	// share is how many lines a writer adds before a life, and again during it: some 20 batches each.
 	share = 1500
 	// smallShare fills the journal beyond the size at which it is rewritten, with a batch for each line.
-	smallShare = 2000
+	smallShare = 3000
 	// dropped begins the lines that the agent drops.
 	dropped = "debug "
 )
@@ -221,6 +221,12 @@ func (w *logs) awaitForgotten() {
 func (w *logs) deliver() {
 	w.Helper()
 	w.write()
+	w.catchUp()
+}
+
+// catchUp is deliver without writing more.
+func (w *logs) catchUp() {
+	w.Helper()
 	life := w.agent.start("")
 	defer w.explain()
 	life.until("all lines are in Kafka", w.delivered)
