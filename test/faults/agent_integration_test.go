@@ -83,8 +83,8 @@ func TestAgentDiesAtEveryStep(t *testing.T) {
 					w.awaitForgotten()
 				}
 				w.live(name, step.order(name, round))
-				if step.small && round%10 == 9 {
-					w.catchUp() // agents that die at each rewrite leave more and more behind
+				if step.small && round%catchUpEvery == catchUpEvery-1 {
+					w.catchUp()
 				}
 			}
 			w.deliver()

@@ -72,8 +72,11 @@ func (s sinkStep) kill(w *records, name failpoint.Name, times int) {
 	if s.warm {
 		w.deliver()
 	}
-	for range times {
+	for i := range times {
 		w.live(name, order(name, max(1, s.most)))
+		if i%catchUpEvery == catchUpEvery-1 {
+			w.work()
+		}
 	}
 	w.deliver()
 	w.Logf("%s; %d lives, %d files", w.verdict(), w.sink.lives, len(w.visible()))
