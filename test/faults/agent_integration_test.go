@@ -83,8 +83,8 @@ func TestAgentDiesAtEveryStep(t *testing.T) {
 					w.awaitForgotten()
 				}
 				w.live(name, step.order(name, round))
-				if step.small && round%catchUpEvery == catchUpEvery-1 {
-					w.catchUp()
+				if step.small {
+					w.catchUp() // lives that die at each rewrite leave more behind than one can do in the end
 				}
 			}
 			w.deliver()

@@ -26,9 +26,6 @@ import (
 
 const (
 	defaultRounds = 3
-	// catchUpEvery is after how many deaths at one step a life does all that these left undone, where that may become
-	// more than patience is enough for.
-	catchUpEvery = 10
 	// patience bounds what a test waits for.
 	patience = 30 * time.Second
 	// atOnce is how many steps are tested at the same time: most of it is waiting for servers.
