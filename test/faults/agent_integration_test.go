@@ -83,7 +83,7 @@ func TestAgentDiesAtEveryStep(t *testing.T) {
 					w.awaitForgotten()
 				}
 				w.live(name, step.order(name, round))
-				if step.small {
+				if step.small && round > 0 {
 					w.catchUp() // lives that die at each rewrite leave more behind than one can do in the end
 				}
 			}

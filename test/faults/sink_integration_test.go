@@ -26,7 +26,7 @@ var sinkSteps = map[failpoint.Name]sinkStep{
 	failpoint.FenceRemoved:    {warm: true},
 	failpoint.RecoverListed:   {},
 	failpoint.RecoverFollowed: {warm: true},
-	failpoint.StartWritten:    {},
+	failpoint.StartWritten:    {once: true},
 	failpoint.StartPinned:     {once: true},
 	failpoint.RollMade:        {most: 3},
 	failpoint.RollCreated:     {most: 6},
