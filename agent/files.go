@@ -171,10 +171,7 @@ func (a *Agent) scan() error {
 		}
 	}
 	a.takeNodeLabels()
-	changes, err := a.files.Scan()
-	if err != nil {
-		return err
-	}
+	changes, scanErr := a.files.Scan()
 	for _, found := range changes.New {
 		if err := a.welcome(found); err != nil {
 			return err
@@ -185,7 +182,7 @@ func (a *Agent) scan() error {
 	}
 	a.reportAll(changes.Problems)
 	a.files.WatchDirs()
-	return nil
+	return scanErr
 }
 
 // welcome makes a stream of a new file and stores it, so that its bytes can be found again.
@@ -246,11 +243,18 @@ func (a *Agent) report(file string, err error) {
 	}
 }
 
+// reportAll reports what a scan had problems with. What could not be read since the one before gets another try.
 func (a *Agent) reportAll(problems []tail.Problem) {
 	still := map[string]bool{}
 	for _, p := range problems {
 		a.report(p.Path, p.Err)
 		still[p.Path] = true
+	}
+	for _, s := range a.order {
+		if s.refused {
+			s.ready, s.refused = true, false // another try
+			still[s.file.Path()] = true
+		}
 	}
 	for file := range a.reported {
 		if !still[file] {

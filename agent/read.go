@@ -76,7 +76,7 @@ func (a *Agent) fill(s *stream, now time.Time) (progress bool, err error) {
 		s.ready, a.scanAt = false, now // the scan brings the file's new incarnation
 		return true, nil
 	case err != nil:
-		s.ready = false
+		s.ready, s.refused = false, true
 		a.report(s.file.Path(), err)
 		return false, nil
 	}

@@ -9,9 +9,10 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"syscall"
+	"time"
 
 	"compress/gzip"
-	"time"
 
 	"github.com/bmatcuk/doublestar/v4"
 
@@ -127,8 +128,19 @@ type agentDisk struct {
 	opened  int
 }
 
+// ask makes one call, which may fail with err for now.
+func (d *agentDisk) ask(op, name string, err error) error {
+	d.process.Wait()
+	if d.rates.disk > 0 && d.Chance(d.rates.disk) {
+		d.Event("disk call failed", func() string { return op + " " + name })
+		return &fs.PathError{Op: op, Path: name, Err: err}
+	}
+	return nil
+}
+
+// Glob finds nothing, and says nothing, where a directory can't be read: so do libraries for it.
 func (d *agentDisk) Glob(pattern string) ([]string, error) {
-	names, err := d.List(path.Dir(pattern))
+	names, _ := d.List(path.Dir(pattern))
 	var out []string
 	for _, name := range names {
 		full := path.Join(path.Dir(pattern), name)
@@ -136,12 +148,14 @@ func (d *agentDisk) Glob(pattern string) ([]string, error) {
 			out = append(out, full)
 		}
 	}
-	return out, err
+	return out, nil
 }
 
 // List reads the directory in two pieces: what is renamed in between may show twice, or not at all.
 func (d *agentDisk) List(dir string) ([]string, error) {
-	d.process.Wait()
+	if err := d.ask("open", dir, syscall.EMFILE); err != nil {
+		return nil, err
+	}
 	before := d.list()
 	cut := path.Base(dir)
 	if len(before) > 0 && d.Chance(30) {
@@ -164,7 +178,9 @@ func (d *agentDisk) List(dir string) ([]string, error) {
 }
 
 func (d *agentDisk) Look(name string) (tail.Info, error) {
-	d.process.Wait()
+	if err := d.ask("statx", name, syscall.EIO); err != nil {
+		return tail.Info{}, err
+	}
 	i := d.names[name]
 	if i == nil {
 		return tail.Info{}, &fs.PathError{Op: "statx", Path: name, Err: fs.ErrNotExist}
@@ -173,7 +189,9 @@ func (d *agentDisk) Look(name string) (tail.Info, error) {
 }
 
 func (d *agentDisk) Open(_, name string) (tail.Handle, error) {
-	d.process.Wait()
+	if err := d.ask("open", name, syscall.EMFILE); err != nil {
+		return nil, err
+	}
 	i := d.names[name]
 	if i == nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
@@ -216,7 +234,9 @@ func (h *simHandle) ReadAt(p []byte, offset int64) (int, error) {
 }
 
 func (h *simHandle) ReadAround(before, buf []byte, offset int64) (int, error) {
-	h.disk.process.Wait()
+	if err := h.disk.ask("read", "", syscall.EIO); err != nil {
+		return 0, err
+	}
 	if !h.disk.handles[h] {
 		return 0, errClosed
 	}
@@ -229,12 +249,16 @@ func (h *simHandle) ReadAround(before, buf []byte, offset int64) (int, error) {
 }
 
 func (h *simHandle) Look() (tail.Info, error) {
-	h.disk.process.Wait()
+	if err := h.disk.ask("statx", "", syscall.EIO); err != nil {
+		return tail.Info{}, err
+	}
 	return h.disk.info(h.inode), nil
 }
 
 func (h *simHandle) Reopen() (tail.Handle, error) {
-	h.disk.process.Wait()
+	if err := h.disk.ask("open", "", syscall.EMFILE); err != nil {
+		return nil, err
+	}
 	return h.disk.handle(h.inode), nil
 }
 

@@ -30,7 +30,7 @@ func TestSimulation(t *testing.T) {
 		"delete", "truncation", "record that may be lost", "inode used again", "Kafka away", "leader changed",
 		"leader had more than others", "batch came again", "stray request",
 		"batch refused", "producers forgotten", "topic grew", "producer id",
-		"record came again", "clock set")
+		"record came again", "clock set", "disk call failed")
 }
 
 // TestSimulationReplays shows that a seed is all that a world depends on.
@@ -51,7 +51,7 @@ func memoryDir(t *testing.T) string {
 
 // rates are how often something happens, in percent of the cases; each world has its own.
 type rates struct {
-	write, rotate, refused, kill, away, lead, jump, network, replicate, clock int
+	write, rotate, refused, kill, away, lead, jump, network, replicate, clock, disk int
 }
 
 // world is a machine with logs and an agent, and a topic.
@@ -137,6 +137,9 @@ func newWorld(s *simulation.Sim, dir string) *world {
 	}
 	if s.Chance(20) {
 		w.rates.clock = s.Between(1, 3)
+	}
+	if s.Chance(20) {
+		w.rates.disk = s.Between(1, 10)
 	}
 	return w
 }

@@ -37,6 +37,8 @@ type stream struct {
 	waiting bool
 	// ready is true while there may be bytes to read.
 	ready bool
+	// refused is true when the last try to read failed.
+	refused bool
 	// isEnded is true when the last byte was read and the file can no longer grow, finished when Kafka has all of it,
 	// gone when there is no file any more.
 	isEnded, finished, gone bool

@@ -3,6 +3,7 @@ package agent
 import (
 	"bytes"
 	"hash/crc32"
+	"maps"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 
 	"github.com/logpipe/logpipe/agent/decode"
 	"github.com/logpipe/logpipe/agent/journal"
+	"github.com/logpipe/logpipe/agent/tail"
 )
 
 func TestSubnet(t *testing.T) {
@@ -258,5 +260,23 @@ func TestPoolGivesOnlyWhatFits(t *testing.T) {
 	pool.put(got)
 	if len(pool.free) != 0 {
 		t.Error("pinned memory came back")
+	}
+}
+
+// TestRefusedReadIsTriedAgain fails a read of a file that nobody writes to any more: no event makes it ready again.
+func TestRefusedReadIsTriedAgain(t *testing.T) {
+	s := &stream{file: &tail.File{}, refused: true}
+	told := map[string]string{s.file.Path(): "too many open files"}
+	a := &Agent{order: []*stream{s}, reported: maps.Clone(told)}
+	a.reportAll(nil)
+	if !s.ready || s.refused {
+		t.Errorf("after a scan: ready %v, refused %v", s.ready, s.refused)
+	}
+	if diff := cmp.Diff(told, a.reported); diff != "" {
+		t.Errorf("it would be told of again (-want +got):\n%s", diff)
+	}
+	s.ready = false // the next read succeeds
+	if a.reportAll(nil); s.ready || len(a.reported) > 0 {
+		t.Errorf("after a good read: ready %v, reported %v", s.ready, a.reported)
 	}
 }

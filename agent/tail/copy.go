@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"io/fs"
@@ -43,19 +44,27 @@ func (f *File) truncate() {
 }
 
 // changedUnderneath tells whether bytes that were seen are not there any more, of a file that is open or has its name.
-func (f *File) changedUnderneath() bool {
-	if f.gzip || f.open() != nil {
-		return false // another pass finds it under another name
+// With an error it is not known.
+func (f *File) changedUnderneath() (bool, error) {
+	if f.gzip {
+		return false, nil
+	}
+	if err := f.open(); err != nil {
+		return false, err // another pass finds it under another name
 	}
 	found, err := f.fd.Look()
 	if err != nil || f.mayHaveLostCache(found.Size) {
-		return false
+		return false, err
 	}
 	before := make([]byte, min(f.position, MarkBytes))
 	if _, err := f.fd.ReadAt(before, f.position-int64(len(before))); err != nil {
-		return errors.Is(err, io.EOF)
+		return errors.Is(err, io.EOF), err
 	}
-	return !f.headMatches(f.fd) || !f.continues(before)
+	same, err := f.headMatches(f.fd)
+	if err != nil {
+		return false, err
+	}
+	return !same || !f.continues(before), nil
 }
 
 // copied returns the log that c would be a copy of by its name.
@@ -77,15 +86,16 @@ func (s *Set) mayBeCopy(c candidate) bool {
 	if f == nil {
 		return false
 	}
-	if s.isPrefix(c, f) && s.suspected(c.info.ID) <= copyGrace {
+	prefix, err := s.isPrefix(c, f)
+	if prefix && s.suspected(c.info.ID) <= copyGrace || s.heldFor(f.source, c.path, err) {
 		return true
 	}
-	if f.changedUnderneath() {
+	changed, err := f.changedUnderneath()
+	if changed {
 		f.truncate()
 		s.hold(f.source)
-		return true
 	}
-	return false
+	return changed || s.heldFor(f.source, f.path, err)
 }
 
 // suspected returns how long a file has been taken for a copy by now. The clock that dates files may jump: it is not
@@ -107,34 +117,40 @@ func (s *Set) forgetSuspects() {
 }
 
 // isPrefix tells whether c, as far as it is there, begins and ends like that much of f.
-func (s *Set) isPrefix(c candidate, f *File) bool {
-	if strings.HasSuffix(c.path, gzSuffix) || f.open() != nil {
-		return false
+// An error says why it is not taken for that.
+func (s *Set) isPrefix(c candidate, f *File) (bool, error) {
+	if strings.HasSuffix(c.path, gzSuffix) {
+		return false, nil
+	}
+	if err := f.open(); err != nil {
+		return false, err
 	}
 	fd, err := s.disk.Open(s.root(c.path), c.path)
 	if err != nil {
-		return false
+		return false, err
 	}
 	defer fd.Close()
-	same := func(offset, n int64) bool {
-		a, okA := hashAt(fd, offset, n)
-		b, okB := hashAt(f.fd, offset, n)
-		return okA && okB && a == b
-	}
 	size := c.info.Size
 	end := min(size, MarkBytes)
-	return same(0, min(size, HeadBytes)) && same(size-end, end)
+	same, err := sameAt(fd, f.fd, 0, min(size, HeadBytes))
+	if same {
+		same, err = sameAt(fd, f.fd, size-end, end)
+	}
+	return same, err
 }
 
-// hashAt hashes n bytes from offset on; false if there are less.
-func hashAt(r io.ReaderAt, offset, n int64) (uint64, bool) {
-	buf := make([]byte, n)
-	if n > 0 {
-		if _, err := r.ReadAt(buf, offset); err != nil {
-			return 0, false
+// sameAt tells whether n bytes from offset on are the same in both.
+func sameAt(a, b io.ReaderAt, offset, n int64) (bool, error) {
+	inA, inB := make([]byte, n), make([]byte, n)
+	for _, side := range []struct {
+		r   io.ReaderAt
+		buf []byte
+	}{{a, inA}, {b, inB}} {
+		if _, err := side.r.ReadAt(side.buf, offset); n > 0 && err != nil {
+			return false, err
 		}
 	}
-	return xxhash.Sum64(buf), true
+	return bytes.Equal(inA, inB), nil
 }
 
 // placeReplaced gives files that were truncated a new incarnation, once their names have stopped moving and it is known
@@ -170,38 +186,67 @@ func (s *Set) replace(f *File, changes *Changes) {
 	switch {
 	case s.vanished[f.source]:
 		return // one of them has another name by now
-	case goesOn:
-		s.moveTo(f, copies[i])
-	case i >= 0 && s.cfg.Unsettled != nil && s.cfg.Unsettled(f):
+	case i >= 0 && !goesOn && s.cfg.Unsettled != nil && s.cfg.Unsettled(f):
 		f.passed, f.size = true, f.position
 		s.hold(f.source) // after a crash it is read again, from the copy
 		return
-	case i >= 0 && !s.passOver(copies[i], f, changes):
+	}
+	var later []*File
+	if i >= 0 && next != nil { // else they may be of anything, or are of what next's earlier life knows
+		later = s.later(copies[i+1:], next, changes)
+	}
+	if s.vanished[f.source] || i >= 0 && !goesOn && !s.passOver(copies[i], f, changes) {
+		for _, between := range later {
+			s.drop(between)
+		}
+		if next != nil {
+			next.closeFile()
+		}
 		s.hold(f.source)
 		return
-	default:
+	}
+	if goesOn {
+		s.moveTo(f, copies[i])
+	} else {
 		f.gone, f.live = true, false
 		s.noteRemains(f)
 	}
 	if next == nil {
-		return // later copies are of what it knows
+		return
 	}
 	before := f
-	for _, c := range copies[i+1:] {
-		if i < 0 || s.isPrefix(c, next) {
-			continue // it may be of anything, or is being made of what is there now
-		}
-		if between, err := s.create(c, f.source); err == nil {
-			between.id.Incarnation = before.id.Incarnation + 1
-			changes.New = append(changes.New, Found{File: between, Before: before})
-			before = between
-		}
+	for _, between := range later {
+		between.id.Incarnation = before.id.Incarnation + 1
+		changes.New = append(changes.New, Found{File: between, Before: before})
+		before = between
 	}
 	s.add(next)
 	changes.New = append(changes.New, Found{File: next, Before: before})
 	if s.newest[f.source] == f {
 		s.newest[f.source] = next
 	}
+}
+
+// later makes files of copies that were made after that of a truncated file, but for one that is being made of what is
+// there now. If one of them can't be read for now, the name is held.
+func (s *Set) later(copies []candidate, next *File, changes *Changes) []*File {
+	var out []*File
+	for _, c := range copies {
+		prefix, err := s.isPrefix(c, next)
+		if s.heldFor(next.source, c.path, err) {
+			return out
+		}
+		if prefix {
+			continue
+		}
+		switch between, err := s.create(c, next.source); {
+		case err == nil:
+			out = append(out, between)
+		case !errors.Is(err, fs.ErrNotExist):
+			changes.Problems = append(changes.Problems, Problem{c.path, err})
+		}
+	}
+	return out
 }
 
 // reborn returns the next incarnation of f, nil if an earlier life has stored it.
@@ -226,9 +271,11 @@ func (f *File) lookAhead() {
 	if f.fd == nil || f.gzip || f.position > 0 || int64(f.head.Bytes) >= min(f.size, HeadBytes) {
 		return
 	}
-	if f.headMatches(f.fd) {
-		f.readHead()
-	} else {
+	switch same, err := f.headMatches(f.fd); {
+	case err != nil: // the next Scan tries again
+	case same:
+		_ = f.readHead() // as before
+	default:
 		f.truncate()
 	}
 }
@@ -254,6 +301,9 @@ func (s *Set) passOver(c candidate, f *File, changes *Changes) bool {
 		err = done.seekEnd()
 	}
 	if err != nil {
+		if done != nil {
+			s.drop(done)
+		}
 		if !errors.Is(err, fs.ErrNotExist) {
 			changes.Problems = append(changes.Problems, Problem{c.path, err})
 		}
@@ -288,39 +338,44 @@ func (f *File) seekEnd() error {
 
 // goesOnIn tells whether c holds the bytes that were read of f, and at least as many: then it is a copy of f.
 func (s *Set) goesOnIn(c candidate, f *File) bool {
-	return s.compareCopy(c, f, func(fd Handle) bool {
+	return s.compareCopy(c, f, func(fd Handle) (bool, error) {
 		if strings.HasSuffix(c.path, gzSuffix) {
 			return f.compressedIn(fd, true)
 		}
 		before := make([]byte, min(f.position, MarkBytes))
-		_, err := fd.ReadAt(before, f.position-int64(len(before)))
-		return err == nil && f.headMatches(fd) && (&File{position: f.position, mark: f.mark}).continues(before)
+		if _, err := fd.ReadAt(before, f.position-int64(len(before))); err != nil {
+			return false, err
+		}
+		same, err := f.headMatches(fd)
+		return same && (&File{position: f.position, mark: f.mark}).continues(before), err
 	})
 }
 
 // readPast tells whether c begins like f and ends before the position: f was read further before it was truncated.
 func (s *Set) readPast(c candidate, f *File) bool {
-	return s.compareCopy(c, f, func(fd Handle) bool {
+	return s.compareCopy(c, f, func(fd Handle) (bool, error) {
 		if !strings.HasSuffix(c.path, gzSuffix) {
-			return c.info.Size < f.position && f.headMatches(fd)
+			same, err := f.headMatches(fd)
+			return c.info.Size < f.position && same, err
 		}
 		head, err := gzipHead(fd, f.head.Bytes)
 		if err != nil || head != f.head {
-			return false
+			return false, err
 		}
 		_, _, err = newGzipReader(fd, f.position, f.mark)
-		return errors.Is(err, io.EOF)
+		return errors.Is(err, io.EOF), err
 	})
 }
 
-// compareCopy tells what is finds in c. If that has another name by now, the next pass compares again.
-func (s *Set) compareCopy(c candidate, f *File, is func(fd Handle) bool) bool {
+// compareCopy tells what is finds in c. If that has another name by now, or can't be read for now, the next pass
+// compares again.
+func (s *Set) compareCopy(c candidate, f *File, is func(fd Handle) (bool, error)) bool {
 	if f.head.Bytes == 0 {
 		return false
 	}
 	fd, err := s.disk.Open(s.root(c.path), c.path)
 	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
+		if !s.heldFor(f.source, c.path, err) && errors.Is(err, fs.ErrNotExist) {
 			s.hold(f.source)
 		}
 		return false
@@ -330,5 +385,6 @@ func (s *Set) compareCopy(c candidate, f *File, is func(fd Handle) bool) bool {
 		s.hold(f.source)
 		return false
 	}
-	return is(fd)
+	found, err := is(fd)
+	return found || s.heldFor(f.source, c.path, err) && false
 }

@@ -87,6 +87,10 @@ func (f *File) Read(buf []byte) (int, error) {
 	}
 	if f.zip != nil {
 		n, err := f.zip.peek(buf)
+		if passing(err) {
+			f.closeFile() // the next Read begins anew
+			return 0, fmt.Errorf("read %s: %w", f.path, err)
+		}
 		if !f.Cut() || !f.zip.grown(f.fd) {
 			return n, err
 		}
@@ -144,16 +148,23 @@ func (f *File) shrunk() error {
 	if err != nil {
 		return err
 	}
-	if f.mayHaveLostCache(found.Size) && f.headMatches(f.fd) {
-		f.set.lostCache += f.position - found.Size
-		f.position, f.mark = found.Size, Mark{Offset: found.Size}
-		f.tail = make([]byte, min(found.Size, MarkBytes), MarkBytes)
-		if _, err := f.fd.ReadAt(f.tail, found.Size-int64(len(f.tail))); err != nil {
-			return fmt.Errorf("read %s: %w", f.path, err)
-		}
-		return io.EOF
+	if !f.mayHaveLostCache(found.Size) {
+		return f.missing()
 	}
-	return f.missing()
+	same, err := f.headMatches(f.fd)
+	if err == nil && !same {
+		return f.missing()
+	}
+	end := make([]byte, min(found.Size, MarkBytes), MarkBytes)
+	if err == nil {
+		_, err = f.fd.ReadAt(end, found.Size-int64(len(end)))
+	}
+	if err != nil {
+		return fmt.Errorf("read %s: %w", f.path, err)
+	}
+	f.set.lostCache += f.position - found.Size
+	f.position, f.mark, f.tail = found.Size, Mark{Offset: found.Size}, end
+	return io.EOF
 }
 
 // open opens the file where it is now.
@@ -354,16 +365,18 @@ func (f *File) growHead(fresh []byte) {
 }
 
 // readHead makes the head cover what is there now.
-func (f *File) readHead() {
-	if head, err := readHead(f.fd, HeadBytes); err == nil {
+func (f *File) readHead() error {
+	head, err := readHead(f.fd, HeadBytes)
+	if err == nil {
 		f.head = head
 	}
+	return err
 }
 
 // headMatches tells whether r begins with the bytes that the head covers.
-func (f *File) headMatches(r io.ReaderAt) bool {
+func (f *File) headMatches(r io.ReaderAt) (bool, error) {
 	head, err := readHead(r, f.head.Bytes)
-	return err == nil && (f.head.Bytes == 0 || head == f.head)
+	return err == nil && (f.head.Bytes == 0 || head == f.head), err
 }
 
 // readHead hashes up to limit first bytes.

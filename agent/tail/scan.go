@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // candidate is a name that a Scan found.
@@ -20,6 +21,7 @@ type candidate struct {
 const scanPasses = 4
 
 // Scan looks at all names. It opens only files that are new, and those that may be compressed forms of known ones.
+// There may be Changes beside an error.
 func (s *Set) Scan() (Changes, error) {
 	s.forms = map[string]map[string]Info{}
 	var all Changes
@@ -40,13 +42,14 @@ func (s *Set) Scan() (Changes, error) {
 		f.lookAhead()
 	}
 	s.first = false
+	all.Problems = append(all.Problems, s.refusals...)
 	return all, nil
 }
 
 // pass looks at all names once.
 func (s *Set) pass() (Changes, error) {
 	s.scans++
-	s.rescan, s.began = false, s.now()
+	s.rescan, s.began, s.refusals = false, s.now(), nil
 	var changes Changes
 	unknown, err := s.match(&changes)
 	if err != nil {
@@ -62,6 +65,7 @@ func (s *Set) pass() (Changes, error) {
 	for _, c := range unknown {
 		s.present[c.path] = true
 	}
+	s.holdRefused()
 	s.holdMoved(unknown)
 	slices.SortFunc(unknown, func(a, b candidate) int { return s.compareNames(a.path, b.path) })
 	for _, c := range unknown {
@@ -69,6 +73,17 @@ func (s *Set) pass() (Changes, error) {
 	}
 	s.welcomeOrphans(&changes)
 	return changes, nil
+}
+
+// holdRefused leaves the new files of a name to the next pass if the disk did not tell what all of them are: others may
+// come before them.
+func (s *Set) holdRefused() {
+	for _, p := range s.refusals {
+		s.present[p.Path] = true
+	}
+	for _, p := range s.refusals {
+		s.hold(s.nameOf(p.Path))
+	}
 }
 
 // holdMoved leaves new files to the next pass until all files of their name were the same before and after this one.
@@ -80,6 +95,34 @@ func (s *Set) holdMoved(unknown []candidate) {
 			s.compare(live)
 		}
 	}
+}
+
+// passing tells whether err is of a disk, or a machine, that may do tomorrow what it does not today, so that it says
+// nothing about the file.
+func passing(err error) bool {
+	return slices.ContainsFunc([]error{
+		syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EIO, syscall.ESTALE, syscall.EINTR, syscall.EAGAIN,
+		syscall.EBUSY, syscall.ETIMEDOUT,
+	}, func(reason error) bool { return errors.Is(err, reason) })
+}
+
+// refused tells whether err is a passing one, and notes it as a Problem of the Scan at hand. Whoever asks about a file
+// must not take it for an answer.
+func (s *Set) refused(path string, err error) bool {
+	if !passing(err) {
+		return false
+	}
+	s.refusals = append(s.refusals, Problem{path, err})
+	return true
+}
+
+// heldFor is refused, and leaves the new files of a live name to the next pass then.
+func (s *Set) heldFor(live, path string, err error) bool {
+	if !s.refused(path, err) {
+		return false
+	}
+	s.hold(live)
+	return true
 }
 
 // compare holds the new files of a name whose files are not the same as in the last pass.
@@ -99,12 +142,12 @@ func (s *Set) hold(live string) {
 }
 
 // formsOf returns the file that has a live name and its rotated forms, by path. They are not the whole if one was
-// renamed meanwhile.
+// renamed meanwhile, or the disk refused to tell.
 func (s *Set) formsOf(live string) (forms map[string]Info, whole bool) {
 	l := s.listing(filepath.Dir(live), func(path string) bool {
 		return (path == live || sibling(live, path)) && !strings.HasSuffix(path, tmpSuffix)
 	})
-	return l.files, len(l.gone) == 0
+	return l.files, l.whole && len(l.gone) == 0
 }
 
 // match looks at every name that matches the patterns. Known files are noted; the others are returned.
@@ -123,7 +166,7 @@ func (s *Set) match(changes *Changes) ([]candidate, error) {
 			seen[path] = true
 			found, err := s.disk.Look(path)
 			switch {
-			case errors.Is(err, fs.ErrNotExist):
+			case errors.Is(err, fs.ErrNotExist), s.refused(path, err):
 			case err != nil:
 				changes.Problems = append(changes.Problems, Problem{path, err})
 			case !found.Regular:

@@ -107,8 +107,10 @@ type Set struct {
 	listings map[string]*listing
 	// forms are all files of the names of unknown ones, as the last pass saw them, by live name and path.
 	forms map[string]map[string]Info
-	first bool
-	scans uint64
+	// refusals are what the disk refused in the pass at hand.
+	refusals []Problem
+	first    bool
+	scans    uint64
 	// began is when the last pass over all names did.
 	began  time.Time
 	rescan bool

@@ -19,7 +19,7 @@ type listing struct {
 	byInode map[uint64][]string
 	// gone are paths that were there no more when they were looked at.
 	gone map[string]bool
-	// whole is false if the directory could not be read, or is known to be another by now.
+	// whole is false if the disk refused to tell something, or the directory is known to be another by now.
 	whole bool
 	// before is what was seen a moment ago.
 	before *listing
@@ -30,7 +30,7 @@ func (s *Set) listing(dir string, wanted func(path string) bool) *listing {
 	names, err := s.disk.List(dir)
 	l := &listing{
 		files: make(map[string]Info, len(names)), byInode: make(map[uint64][]string, len(names)),
-		gone: map[string]bool{}, whole: err == nil || errors.Is(err, fs.ErrNotExist),
+		gone: map[string]bool{}, whole: !s.refused(dir, err),
 	}
 	for _, name := range names {
 		path := filepath.Join(dir, name)
@@ -41,6 +41,8 @@ func (s *Set) listing(dir string, wanted func(path string) bool) *listing {
 		switch found, err := s.disk.Look(path); {
 		case errors.Is(err, fs.ErrNotExist):
 			l.gone[path] = true
+		case s.refused(path, err):
+			l.whole = false
 		case err == nil && found.Regular:
 			l.files[path] = found
 			l.byInode[found.ID.Inode] = append(l.byInode[found.ID.Inode], path)
@@ -119,8 +121,9 @@ func (s *Set) tracePlain(f *File, near *listing) bool {
 	for _, path := range near.byInode[f.id.Inode] {
 		found := near.files[path]
 		if f.id.sameInode(found.ID) && (s.find(found.ID) == f || s.findGzip(found.ID) == f) {
-			s.note(path, found, false)
-			f.rotate(true)
+			still := path == f.source // the disk refused to tell a moment ago, or it was renamed back
+			s.note(path, found, still)
+			f.rotate(!still)
 			return true
 		}
 	}
@@ -134,8 +137,9 @@ func (s *Set) traceGzip(f *File, near *listing) bool {
 	if !s.cfg.Compressed || f.gzip {
 		return false // what has been compressed is known by its inode
 	}
-	if f.fd != nil && f.head.Bytes < HeadBytes {
-		f.readHead()
+	if f.fd != nil && f.head.Bytes < HeadBytes && s.refused(f.path, f.readHead()) {
+		near.whole = false
+		return false
 	}
 	// A file that was here a moment ago and need not be read from there costs no decompression.
 	thorough := f.fd == nil && !f.finished || f.head.Bytes < HeadBytes || f.scan == 0
@@ -174,7 +178,7 @@ func (s *Set) tryGzip(f *File, path string, near *listing, thorough bool) bool {
 	}
 	fd, err := s.disk.Open(s.root(path), path)
 	if err != nil {
-		near.whole = near.whole && !errors.Is(err, fs.ErrNotExist)
+		near.whole = near.whole && !errors.Is(err, fs.ErrNotExist) && !s.refused(path, err)
 		return false
 	}
 	defer fd.Close()
@@ -183,7 +187,8 @@ func (s *Set) tryGzip(f *File, path string, near *listing, thorough bool) bool {
 		near.whole = false // another file has this name by now
 		return false
 	}
-	if !f.compressedIn(fd, thorough) {
+	if is, err := f.compressedIn(fd, thorough); !is {
+		near.whole = near.whole && !s.refused(path, err)
 		return false
 	}
 	born := time.Unix(0, f.id.Birth).Truncate(time.Second)
@@ -198,19 +203,24 @@ func (s *Set) tryGzip(f *File, path string, near *listing, thorough bool) bool {
 }
 
 // compressedIn tells whether fd begins like f, compressed, and with thorough goes on like it up to the position. A
-// finished file ends there.
-func (f *File) compressedIn(fd Handle, thorough bool) bool {
+// finished file ends there. An error says why it is not taken for that.
+func (f *File) compressedIn(fd Handle, thorough bool) (bool, error) {
 	head, err := gzipHead(fd, max(f.head.Bytes, 1))
 	if err != nil || head.Bytes < f.head.Bytes || f.head.Bytes > 0 && head != f.head {
-		return false
+		return false, err
 	}
 	if !thorough {
-		return true
+		return true, nil
 	}
 	zip, _, err := newGzipReader(fd, f.position, f.mark)
 	if err != nil || !f.finished {
-		return err == nil
+		return err == nil, err
 	}
-	n, _ := zip.peek(make([]byte, 1))
-	return n == 0
+	switch n, err := zip.peek(make([]byte, 1)); {
+	case n > 0:
+		return false, nil
+	case passing(err):
+		return false, err
+	}
+	return true, nil
 }

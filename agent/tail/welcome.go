@@ -25,11 +25,11 @@ func (s *Set) welcome(c candidate, changes *Changes) {
 	if s.knows(c.info.ID) {
 		return // the compressed form of a known file, or a second name of one that is new itself
 	}
-	zipped := strings.HasSuffix(c.path, gzSuffix)
+	plain, zipped := strings.CutSuffix(c.path, gzSuffix)
 	switch {
 	case zipped && !s.cfg.Compressed:
 		return
-	case zipped && (s.exists(strings.TrimSuffix(c.path, gzSuffix)) || s.has(strings.TrimSuffix(c.path, gzSuffix))):
+	case zipped && (s.mayExist(s.nameOf(c.path), plain) || s.has(plain)):
 		return // it is just being made: a later scan finds its plain form gone, and takes it for that
 	case s.tooOld(c):
 		return
@@ -63,7 +63,7 @@ func (s *Set) welcome(c candidate, changes *Changes) {
 
 // welcomeMissed takes the files that came between before and live, and returns the newest of them.
 func (s *Set) welcomeMissed(before *File, live string, changes *Changes) *File {
-	for _, between := range s.between(before, live) {
+	for _, between := range s.between(before, live, changes) {
 		changes.New = append(changes.New, Found{File: between, Before: before})
 		before = between
 		s.newest[live] = between // the file that has the name may be gone from it by now, and never be created
@@ -126,14 +126,15 @@ func (s *Set) has(path string) bool {
 	return slices.ContainsFunc(s.files, func(f *File) bool { return f.path == path && !f.gone })
 }
 
-func (s *Set) exists(path string) bool {
+// mayExist tells whether there is something at path, a form of the name live, or the disk refuses to tell.
+func (s *Set) mayExist(live, path string) bool {
 	_, err := s.disk.Look(path)
-	return err == nil
+	return err == nil || s.heldFor(live, path, err)
 }
 
 // create adds a file that was seen for the first time; name is its live name, whether it still has it or not. A file
 // that was renamed or compressed after it was looked at is fs.ErrNotExist, and so are those behind it: they are left to
-// the next Scan, which finds it first under its new name.
+// the next Scan, which finds it first under its new name. So are those behind one that can't be opened for now.
 func (s *Set) create(c candidate, name string) (*File, error) {
 	if s.vanished[name] {
 		return nil, fs.ErrNotExist
@@ -152,7 +153,7 @@ func (s *Set) create(c candidate, name string) (*File, error) {
 	f.Rewind(Mark{})
 	if err := f.admit(); err != nil {
 		f.closeFile()
-		if errors.Is(err, fs.ErrNotExist) {
+		if errors.Is(err, fs.ErrNotExist) || passing(err) {
 			s.hold(name)
 		}
 		return nil, err
@@ -185,14 +186,18 @@ func (s *Set) skip(f *File) {
 
 // between makes files of those that came after before and were rotated away before live took the name, oldest first:
 // what happened while nobody looked.
-func (s *Set) between(before *File, live string) []*File {
+func (s *Set) between(before *File, live string, changes *Changes) []*File {
 	if before == nil {
 		return nil
 	}
 	var out []*File
 	for _, c := range s.missed(before, s.forms[live]) {
-		if f, err := s.create(c, live); err == nil {
+		f, err := s.create(c, live)
+		switch {
+		case err == nil:
 			out = append(out, f)
+		case !errors.Is(err, fs.ErrNotExist):
+			changes.Problems = append(changes.Problems, Problem{c.path, err})
 		}
 	}
 	return out
@@ -213,7 +218,7 @@ func (s *Set) unknownForms(live string, forms map[string]Info) []candidate {
 			continue
 		}
 		plain, zipped := strings.CutSuffix(path, gzSuffix)
-		if zipped && (!s.cfg.Compressed || s.exists(plain)) {
+		if zipped && (!s.cfg.Compressed || s.mayExist(live, plain)) {
 			continue
 		}
 		unknown = append(unknown, candidate{path, found})

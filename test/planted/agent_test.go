@@ -92,7 +92,7 @@ var agentBugs = []bug{
 		return goesOn || s.readPast(c, f)`, `return false`},
 	}},
 	{"a copy is read while it is made", []edit{
-		{"tail/copy.go", `if s.isPrefix(c, f) && s.suspected(c.info.ID) <= copyGrace {`, `if false {`},
+		{"tail/copy.go", `if prefix && s.suspected(c.info.ID) <= copyGrace ||`, `if prefix && false ||`},
 	}},
 	{"a copy that ends before the position is read", []edit{
 		{"tail/copy.go", `return goesOn || s.readPast(c, f)`, `return goesOn`},
@@ -101,7 +101,7 @@ var agentBugs = []bug{
 		{"files.go", `return s != nil && s.feed.active`, `return s == nil`},
 	}},
 	{"what a truncated log begins with is not compared", []edit{
-		{"tail/copy.go", `return !f.headMatches(f.fd) || !f.continues(before)`, `return !f.continues(before)`},
+		{"tail/copy.go", `return !same || !f.continues(before), nil`, `return same && !f.continues(before), nil`},
 		{"tail/file.go", `|| f.position == 0 && !f.beginsWith(buf[:n], n < len(buf)) {`, `{`},
 	}},
 	{"a record is carried over a truncation", []edit{
@@ -109,6 +109,14 @@ var agentBugs = []bug{
 	}},
 	{"a file is given up while its name moves", []edit{
 		{"tail/trace.go", `if near.still(f.source) {`, `if true {`},
+	}},
+	{"what a disk refuses for now counts as an answer", []edit{
+		{"tail/scan.go", `return errors.Is(err, reason)`, `return err == reason`},
+	}},
+	{"what the disk did not tell of a name holds nothing up", []edit{
+		{"tail/scan.go", `	s.holdRefused()
+`, ``},
+		{"tail/scan.go", `func (s *Set) holdRefused() {`, `func (s *Set) HoldRefused() {`},
 	}},
 	{"a batch is lost with one of its files", []edit{
 		{"rebuild.go", `		err = errors.Join(err, missing)

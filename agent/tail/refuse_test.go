@@ -1,0 +1,207 @@
+package tail
+
+import (
+	"fmt"
+	"io/fs"
+	"syscall"
+	"testing"
+)
+
+// refusingDisk refuses one call.
+type refusingDisk struct {
+	Disk
+	calls, refused int
+}
+
+func (d *refusingDisk) ask(op, path string, err error) error {
+	if d.calls++; d.calls == d.refused {
+		return &fs.PathError{Op: op, Path: path, Err: err}
+	}
+	return nil
+}
+
+// Glob implements Disk: a directory that can't be read has no names for it.
+func (d *refusingDisk) Glob(pattern string) ([]string, error) {
+	paths, err := d.Disk.Glob(pattern)
+	if d.ask("open", pattern, syscall.EMFILE) != nil {
+		paths = nil
+	}
+	return paths, err
+}
+
+// List implements Disk.
+func (d *refusingDisk) List(dir string) ([]string, error) {
+	if err := d.ask("open", dir, syscall.EMFILE); err != nil {
+		return nil, err
+	}
+	return d.Disk.List(dir)
+}
+
+// Look implements Disk.
+func (d *refusingDisk) Look(path string) (Info, error) {
+	if err := d.ask("statx", path, syscall.EIO); err != nil {
+		return Info{}, err
+	}
+	return d.Disk.Look(path)
+}
+
+// Open implements Disk.
+func (d *refusingDisk) Open(root, path string) (Handle, error) {
+	if err := d.ask("open", path, syscall.EMFILE); err != nil {
+		return nil, err
+	}
+	h, err := d.Disk.Open(root, path)
+	if err != nil {
+		return nil, err
+	}
+	return refusingHandle{h, d}, nil
+}
+
+// refusingHandle is an open file of a refusingDisk.
+type refusingHandle struct {
+	Handle
+	disk *refusingDisk
+}
+
+// ReadAt implements Handle.
+func (h refusingHandle) ReadAt(p []byte, offset int64) (int, error) {
+	if err := h.disk.ask("read", "", syscall.EIO); err != nil {
+		return 0, err
+	}
+	return h.Handle.ReadAt(p, offset)
+}
+
+// ReadAround implements Handle.
+func (h refusingHandle) ReadAround(before, buf []byte, offset int64) (int, error) {
+	if err := h.disk.ask("read", "", syscall.EIO); err != nil {
+		return 0, err
+	}
+	return h.Handle.ReadAround(before, buf, offset)
+}
+
+// Look implements Handle.
+func (h refusingHandle) Look() (Info, error) {
+	if err := h.disk.ask("statx", "", syscall.EIO); err != nil {
+		return Info{}, err
+	}
+	return h.Handle.Look()
+}
+
+// TestDiskRefuses refuses each of the calls to the disk once: a process has too many open files for a moment, or a
+// device does not answer. What a call was to tell is then not known, and nothing may be lost, doubled or moved by it.
+func TestDiskRefuses(t *testing.T) {
+	all := func(c *Config) { c.Include[0] += "*" }
+	tests := map[string]struct {
+		change func(*Config)
+		// before is what happens while the disk works, and returns what is read; after what no agent sees.
+		before func(l *lab) string
+		after  func(l *lab)
+		want   string
+	}{
+		"a log is there": {after: func(l *lab) { l.append("app.log", lines(0, 10)) }, want: lines(0, 10)},
+		"a log is rotated several times": {
+			before: func(l *lab) string {
+				l.append("app.log", lines(0, 5))
+				return l.readAll()
+			},
+			after: func(l *lab) {
+				l.append("app.log", lines(5, 10))
+				l.rename("app.log", "app.log.3")
+				l.append("app.log.2", lines(10, 20))
+				l.append("app.log.1", lines(20, 30))
+				l.append("app.log", lines(30, 40))
+			},
+			want: lines(0, 40),
+		},
+		"rotated logs are compressed": {
+			before: func(l *lab) string {
+				l.append("app.log", lines(0, 5))
+				return l.readAll()
+			},
+			after: func(l *lab) {
+				l.append("app.log", lines(5, 10))
+				l.gz("app.log.2.gz", []byte(lines(0, 10)))
+				l.remove("app.log")
+				l.gz("app.log.1.gz", []byte(lines(10, 20)))
+				l.append("app.log", lines(20, 30))
+			},
+			want: lines(0, 30),
+		},
+		"all names are read, and logs compressed": {
+			change: all,
+			before: func(l *lab) string {
+				l.append("app.log", lines(0, 5))
+				return l.readAll()
+			},
+			after: func(l *lab) {
+				l.append("app.log", lines(5, 10))
+				l.gz("app.log-20261121.gz", []byte(lines(0, 10)))
+				l.remove("app.log")
+				l.append("app.log-20261122", lines(10, 20))
+				l.gz("app.log-20261122.gz", []byte(lines(10, 20))) // as if it were just being made
+				l.append("app.log", lines(20, 30))
+			},
+			want: lines(0, 30),
+		},
+		"a log is copied and truncated": {
+			change: all,
+			before: func(l *lab) string {
+				l.append("app.log", lines(0, 5))
+				return l.readAll()
+			},
+			after: func(l *lab) {
+				l.append("app.log", lines(5, 10))
+				l.copy("app.log.1")
+				l.empty()
+				l.append("app.log", lines(10, 20))
+			},
+			want: lines(0, 20),
+		},
+		"a log is copied and truncated twice": {
+			before: func(l *lab) string {
+				l.append("app.log", lines(0, 10))
+				return l.readAll()
+			},
+			after: func(l *lab) {
+				l.append("app.log.2", lines(0, 10))
+				l.append("app.log.1", lines(10, 20))
+				l.empty()
+				l.append("app.log", lines(20, 30))
+			},
+			want: lines(0, 30),
+		},
+		"a log waits to be truncated": {
+			change: all,
+			before: func(l *lab) string {
+				l.append("app.log", lines(0, 10))
+				return l.readAll()
+			},
+			after: func(l *lab) { l.copy("app.log.1") },
+			want:  lines(0, 10),
+		},
+	}
+	for name, test := range tests {
+		for _, restarted := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, agent restarted %v", name, restarted), func(t *testing.T) {
+				for refused, calls := 1, 1; refused <= calls; refused++ {
+					t.Run(fmt.Sprint("call ", refused), func(t *testing.T) {
+						disk := &refusingDisk{Disk: machine{}}
+						l := newLab(t, test.change)
+						l.cfg.Disk = disk
+						l.set = NewSet(l.cfg, nil)
+						var text string
+						if test.before != nil {
+							text = test.before(l)
+						}
+						test.after(l)
+						if disk.calls, disk.refused = 0, refused; restarted {
+							l.restart()
+						}
+						l.want(test.want, text+l.readAll())
+						calls = disk.calls
+					})
+				}
+			})
+		}
+	}
+}
