@@ -304,7 +304,7 @@ func (s *Set) passOver(c candidate, f *File, changes *Changes) bool {
 		if done != nil {
 			s.drop(done)
 		}
-		if !errors.Is(err, fs.ErrNotExist) {
+		if !errors.Is(err, fs.ErrNotExist) && !s.refused(c.path, err) {
 			changes.Problems = append(changes.Problems, Problem{c.path, err})
 		}
 		return false
@@ -385,6 +385,7 @@ func (s *Set) compareCopy(c candidate, f *File, is func(fd Handle) (bool, error)
 		s.hold(f.source)
 		return false
 	}
-	found, err := is(fd)
-	return found || s.heldFor(f.source, c.path, err) && false
+	same, err := is(fd)
+	s.heldFor(f.source, c.path, err)
+	return same
 }

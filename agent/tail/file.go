@@ -328,7 +328,10 @@ func (f *File) Idle() {
 
 // hold opens a file that has unread bytes, so that they stay readable whatever becomes of its name.
 func (f *File) hold() {
-	if f.fd == nil && !f.finished && !f.idle && !f.gone && f.open() != nil {
+	if f.fd != nil || f.finished || f.idle || f.gone {
+		return
+	}
+	if err := f.open(); err != nil && !f.set.refused(f.path, err) {
 		f.set.Rescan() // its name changed since it was looked at
 	}
 }

@@ -3,18 +3,20 @@ package tail
 import (
 	"fmt"
 	"io/fs"
+	"strings"
 	"syscall"
 	"testing"
 )
 
-// refusingDisk refuses one call.
+// refusingDisk refuses one call, and all calls for one path.
 type refusingDisk struct {
 	Disk
 	calls, refused int
+	path           string
 }
 
 func (d *refusingDisk) ask(op, path string, err error) error {
-	if d.calls++; d.calls == d.refused {
+	if d.calls++; d.calls == d.refused || path != "" && path == d.path {
 		return &fs.PathError{Op: op, Path: path, Err: err}
 	}
 	return nil
@@ -204,4 +206,29 @@ func TestDiskRefuses(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestDiskRefusesForLong has a rotated log that can't be read: what came after it waits, others do not, and it is not
+// looked for more often than else.
+func TestDiskRefusesForLong(t *testing.T) {
+	disk := &refusingDisk{Disk: machine{}}
+	l := newLab(t, func(c *Config) {
+		c.Disk, c.Include = disk, append(c.Include, strings.Replace(c.Include[0], "app", "other", 1))
+	})
+	l.unchained = true
+	l.append("app.log", lines(0, 10))
+	text := l.readAll()
+	l.rename("app.log", "app.log.2")
+	l.append("app.log.1", lines(10, 20))
+	l.append("app.log", lines(20, 30))
+	l.append("other.log", lines(100, 110))
+	disk.path = l.path("app.log.1")
+	l.want(lines(100, 110), l.readAll())
+	changes, err := l.set.Scan()
+	l.check(err)
+	if len(changes.Problems) == 0 || changes.Problems[0].Path != disk.path || l.set.NeedsScan() {
+		t.Errorf("problems %v, to be looked at again at once: %v", changes.Problems, l.set.NeedsScan())
+	}
+	disk.path = ""
+	l.want(lines(0, 30), text+l.readAll())
 }

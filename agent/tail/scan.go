@@ -135,10 +135,13 @@ func (s *Set) compare(live string) {
 	}
 }
 
-// hold leaves the new files of a live name to the next pass.
+// hold leaves the new files of a live name to the next pass. That comes soon, but not where the disk refuses: it may do
+// so for long.
 func (s *Set) hold(live string) {
 	s.vanished[live] = true
-	s.Rescan()
+	if len(s.refusals) == 0 {
+		s.Rescan()
+	}
 }
 
 // formsOf returns the file that has a live name and its rotated forms, by path. They are not the whole if one was

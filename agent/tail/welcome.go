@@ -153,7 +153,10 @@ func (s *Set) create(c candidate, name string) (*File, error) {
 	f.Rewind(Mark{})
 	if err := f.admit(); err != nil {
 		f.closeFile()
-		if errors.Is(err, fs.ErrNotExist) || passing(err) {
+		if s.heldFor(name, c.path, err) {
+			return nil, fs.ErrNotExist
+		}
+		if errors.Is(err, fs.ErrNotExist) {
 			s.hold(name)
 		}
 		return nil, err
