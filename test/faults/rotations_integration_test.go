@@ -29,29 +29,36 @@ func TestRotations(t *testing.T) {
 			w := newTailed(t, brokers, func(w *tailed, cfg *agent.Config) {
 				cfg.Inputs[0].Files.Include = []string{w.live + suffix}
 			})
-			w.start()
-			w.write(1)
-			w.awaitAll() // the log is known
-			began := time.Now()
-			ctx, cancel := context.WithCancel(t.Context())
-			var killing sync.WaitGroup
-			killing.Go(func() { w.killing(ctx) })
-			for range rounds(t, fewRotations) {
-				w.write(1 + w.random.IntN(300))
-				w.rotate()
-			}
-			cancel()
-			killing.Wait()
-			w.write(1)
-			w.awaitAll()
-			w.agent.kill()
-			_, verdict := w.judge(w.source)
-			t.Logf("%d rotations in %.0f s, agent killed %d times: %s", w.rotations, time.Since(began).Seconds(), w.lives.Load(),
-				verdict)
-			if !verdict.Perfect() {
-				t.Error("not exactly once")
-			}
+			w.rotateBeside(w.killing)
+			t.Logf("agent killed %d times", w.lives.Load())
 		})
+	}
+}
+
+// rotateBeside rotates the log again and again beside a fault, which goes on until its context ends, and checks what
+// arrives.
+func (w *tailed) rotateBeside(fault func(context.Context)) {
+	w.Helper()
+	w.start()
+	w.write(1)
+	w.awaitAll() // the log is known
+	began := time.Now()
+	ctx, cancel := context.WithCancel(w.Context())
+	var faults sync.WaitGroup
+	faults.Go(func() { fault(ctx) })
+	for range rounds(w.T, fewRotations) {
+		w.write(1 + w.random.IntN(300))
+		w.rotate()
+	}
+	cancel()
+	faults.Wait()
+	w.write(1)
+	w.awaitAll()
+	w.agent.kill()
+	_, verdict := w.judge(w.source)
+	w.Logf("%d rotations in %.0f s: %s", w.rotations, time.Since(began).Seconds(), verdict)
+	if !verdict.Perfect() {
+		w.Error("not exactly once")
 	}
 }
 
