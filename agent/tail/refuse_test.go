@@ -232,3 +232,20 @@ func TestDiskRefusesForLong(t *testing.T) {
 	disk.path = ""
 	l.want(lines(0, 30), text+l.readAll())
 }
+
+// TestDiskRefusesWhatIsCompressed does not tell of a rotated log while its compressed form is made: that is not to be
+// taken for the log, which would be another one then.
+func TestDiskRefusesWhatIsCompressed(t *testing.T) {
+	disk := &refusingDisk{Disk: machine{}}
+	l := newLab(t, func(c *Config) { c.Disk, c.Include[0] = disk, c.Include[0]+"*" })
+	l.append("app.log", lines(0, 5))
+	text := l.readAll()
+	l.append("app.log", lines(5, 10))
+	l.rename("app.log", "app.log.1")
+	l.gz("app.log.1.gz", []byte(lines(0, 10)))
+	l.append("app.log", lines(10, 20))
+	disk.path = l.path("app.log.1")
+	l.scan()
+	disk.path = ""
+	l.want(lines(0, 20), text+l.readAll())
+}

@@ -94,7 +94,7 @@ func (s *Set) trace(f *File) {
 	}
 	for range traceTries {
 		near := s.listings[dir]
-		if s.tracePlain(f, near) || s.traceGzip(f, near) {
+		if s.tracePlain(f, near) || near.whole && s.traceGzip(f, near) {
 			return
 		}
 		if near.still(f.source) {
