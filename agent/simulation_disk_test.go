@@ -2,6 +2,7 @@ package agent
 
 import (
 	"bytes"
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -11,8 +12,6 @@ import (
 	"slices"
 	"syscall"
 	"time"
-
-	"compress/gzip"
 
 	"github.com/bmatcuk/doublestar/v4"
 

@@ -56,8 +56,8 @@ func (f *File) changedUnderneath() (bool, error) {
 	if err != nil || f.mayHaveLostCache(found.Size) {
 		return false, err
 	}
-	before := make([]byte, min(f.position, MarkBytes))
-	if _, err := f.fd.ReadAt(before, f.position-int64(len(before))); err != nil {
+	before, err := bytesBefore(f.fd, f.position)
+	if err != nil {
 		return errors.Is(err, io.EOF), err
 	}
 	same, err := f.headMatches(f.fd)
@@ -116,8 +116,8 @@ func (s *Set) forgetSuspects() {
 	maps.DeleteFunc(s.suspects, func(_ Identity, first suspect) bool { return first.scan != s.scans })
 }
 
-// isPrefix tells whether c, as far as it is there, begins and ends like that much of f.
-// An error says why it is not taken for that.
+// isPrefix tells whether c, as far as it is there, begins and ends like that much of f. An error says why it is not
+// taken for that.
 func (s *Set) isPrefix(c candidate, f *File) (bool, error) {
 	if strings.HasSuffix(c.path, gzSuffix) {
 		return false, nil
@@ -141,16 +141,25 @@ func (s *Set) isPrefix(c candidate, f *File) (bool, error) {
 
 // sameAt tells whether n bytes from offset on are the same in both.
 func sameAt(a, b io.ReaderAt, offset, n int64) (bool, error) {
-	inA, inB := make([]byte, n), make([]byte, n)
-	for _, side := range []struct {
-		r   io.ReaderAt
-		buf []byte
-	}{{a, inA}, {b, inB}} {
-		if _, err := side.r.ReadAt(side.buf, offset); n > 0 && err != nil {
-			return false, err
-		}
+	inA, err := readAt(a, offset, n)
+	if err != nil {
+		return false, err
 	}
-	return bytes.Equal(inA, inB), nil
+	inB, err := readAt(b, offset, n)
+	return err == nil && bytes.Equal(inA, inB), err
+}
+
+// readAt returns n bytes from offset on.
+func readAt(r io.ReaderAt, offset, n int64) ([]byte, error) {
+	buf := make([]byte, n)
+	_, err := r.ReadAt(buf, offset)
+	return buf, err
+}
+
+// bytesBefore returns the bytes before offset that a mark covers.
+func bytesBefore(r io.ReaderAt, offset int64) ([]byte, error) {
+	n := min(offset, MarkBytes)
+	return readAt(r, offset-n, n)
 }
 
 // placeReplaced gives files that were truncated a new incarnation, once their names have stopped moving and it is known
@@ -183,10 +192,11 @@ func (s *Set) replace(f *File, changes *Changes) {
 		goesOn = s.goesOnIn(c, f)
 		return goesOn || s.readPast(c, f)
 	})
+	past := i >= 0 && !goesOn
 	switch {
 	case s.vanished[f.source]:
 		return // one of them has another name by now
-	case i >= 0 && !goesOn && s.cfg.Unsettled != nil && s.cfg.Unsettled(f):
+	case past && s.cfg.Unsettled != nil && s.cfg.Unsettled(f):
 		f.passed, f.size = true, f.position
 		s.hold(f.source) // after a crash it is read again, from the copy
 		return
@@ -195,7 +205,7 @@ func (s *Set) replace(f *File, changes *Changes) {
 	if i >= 0 && next != nil { // else they may be of anything, or are of what next's earlier life knows
 		later = s.later(copies[i+1:], next, changes)
 	}
-	if s.vanished[f.source] || i >= 0 && !goesOn && !s.passOver(copies[i], f, changes) {
+	if s.vanished[f.source] || past && !s.passOver(copies[i], f, changes) {
 		for _, between := range later {
 			s.drop(between)
 		}
@@ -230,23 +240,12 @@ func (s *Set) replace(f *File, changes *Changes) {
 // later makes files of copies that were made after that of a truncated file, but for one that is being made of what is
 // there now. If one of them can't be read for now, the name is held.
 func (s *Set) later(copies []candidate, next *File, changes *Changes) []*File {
-	var out []*File
-	for _, c := range copies {
+	done := slices.DeleteFunc(copies, func(c candidate) bool {
 		prefix, err := s.isPrefix(c, next)
-		if s.heldFor(next.source, c.path, err) {
-			return out
-		}
-		if prefix {
-			continue
-		}
-		switch between, err := s.create(c, next.source); {
-		case err == nil:
-			out = append(out, between)
-		case !errors.Is(err, fs.ErrNotExist):
-			changes.Problems = append(changes.Problems, Problem{c.path, err})
-		}
-	}
-	return out
+		s.heldFor(next.source, c.path, err)
+		return prefix
+	})
+	return s.createAll(done, next.source, changes)
 }
 
 // reborn returns the next incarnation of f, nil if an earlier life has stored it.
@@ -296,15 +295,13 @@ func (s *Set) moveTo(f *File, c candidate) {
 
 // passOver notes that all of a copy of f was read before f was truncated; false if it has to be looked for again.
 func (s *Set) passOver(c candidate, f *File, changes *Changes) bool {
-	done, err := s.create(c, f.source)
-	if err == nil {
-		err = done.seekEnd()
+	done := s.create(c, f.source, changes)
+	if done == nil {
+		return false
 	}
-	if err != nil {
-		if done != nil {
-			s.drop(done)
-		}
-		if !errors.Is(err, fs.ErrNotExist) && !s.refused(c.path, err) {
+	if err := done.seekEnd(); err != nil {
+		s.drop(done)
+		if !s.refused(c.path, err) {
 			changes.Problems = append(changes.Problems, Problem{c.path, err})
 		}
 		return false
@@ -328,8 +325,8 @@ func (f *File) seekEnd() error {
 	if f.gzip {
 		return nil
 	}
-	end := make([]byte, min(f.size, MarkBytes))
-	if _, err := f.fd.ReadAt(end, f.size-int64(len(end))); err != nil {
+	end, err := bytesBefore(f.fd, f.size)
+	if err != nil {
 		return err
 	}
 	f.position, f.tail, f.mark = f.size, end, Mark{Offset: f.size, Hash: xxhash.Sum64(end)}
@@ -342,8 +339,8 @@ func (s *Set) goesOnIn(c candidate, f *File) bool {
 		if strings.HasSuffix(c.path, gzSuffix) {
 			return f.compressedIn(fd, true)
 		}
-		before := make([]byte, min(f.position, MarkBytes))
-		if _, err := fd.ReadAt(before, f.position-int64(len(before))); err != nil {
+		before, err := bytesBefore(fd, f.position)
+		if err != nil {
 			return false, err
 		}
 		same, err := f.headMatches(fd)

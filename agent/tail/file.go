@@ -152,13 +152,13 @@ func (f *File) shrunk() error {
 		return f.missing()
 	}
 	same, err := f.headMatches(f.fd)
-	if err == nil && !same {
+	if err != nil {
+		return fmt.Errorf("read %s: %w", f.path, err)
+	}
+	if !same {
 		return f.missing()
 	}
-	end := make([]byte, min(found.Size, MarkBytes), MarkBytes)
-	if err == nil {
-		_, err = f.fd.ReadAt(end, found.Size-int64(len(end)))
-	}
+	end, err := bytesBefore(f.fd, found.Size)
 	if err != nil {
 		return fmt.Errorf("read %s: %w", f.path, err)
 	}

@@ -3,7 +3,6 @@ package tail
 import (
 	"fmt"
 	"io/fs"
-	"strings"
 	"syscall"
 	"testing"
 )
@@ -89,24 +88,31 @@ func (h refusingHandle) Look() (Info, error) {
 	return h.Handle.Look()
 }
 
+// newRefusingLab has a disk that refuses nothing yet.
+func newRefusingLab(t *testing.T, all bool) (*lab, *refusingDisk) {
+	disk := &refusingDisk{Disk: machine{}}
+	return newLab(t, func(c *Config) {
+		if c.Disk = disk; all {
+			c.Include[0] += "*"
+		}
+	}), disk
+}
+
 // TestDiskRefuses refuses each of the calls to the disk once: a process has too many open files for a moment, or a
 // device does not answer. What a call was to tell is then not known, and nothing may be lost, doubled or moved by it.
 func TestDiskRefuses(t *testing.T) {
-	all := func(c *Config) { c.Include[0] += "*" }
 	tests := map[string]struct {
-		change func(*Config)
-		// before is what happens while the disk works, and returns what is read; after what no agent sees.
-		before func(l *lab) string
-		after  func(l *lab)
-		want   string
+		// all says that rotated names are configured, too.
+		all bool
+		// read is how many lines of app.log are read while the disk works; then no agent sees what happens.
+		read    int
+		happens func(l *lab)
+		want    string
 	}{
-		"a log is there": {after: func(l *lab) { l.append("app.log", lines(0, 10)) }, want: lines(0, 10)},
+		"a log is there": {happens: func(l *lab) { l.append("app.log", lines(0, 10)) }, want: lines(0, 10)},
 		"a log is rotated several times": {
-			before: func(l *lab) string {
-				l.append("app.log", lines(0, 5))
-				return l.readAll()
-			},
-			after: func(l *lab) {
+			read: 5,
+			happens: func(l *lab) {
 				l.append("app.log", lines(5, 10))
 				l.rename("app.log", "app.log.3")
 				l.append("app.log.2", lines(10, 20))
@@ -116,11 +122,8 @@ func TestDiskRefuses(t *testing.T) {
 			want: lines(0, 40),
 		},
 		"rotated logs are compressed": {
-			before: func(l *lab) string {
-				l.append("app.log", lines(0, 5))
-				return l.readAll()
-			},
-			after: func(l *lab) {
+			read: 5,
+			happens: func(l *lab) {
 				l.append("app.log", lines(5, 10))
 				l.gz("app.log.2.gz", []byte(lines(0, 10)))
 				l.remove("app.log")
@@ -130,12 +133,9 @@ func TestDiskRefuses(t *testing.T) {
 			want: lines(0, 30),
 		},
 		"all names are read, and logs compressed": {
-			change: all,
-			before: func(l *lab) string {
-				l.append("app.log", lines(0, 5))
-				return l.readAll()
-			},
-			after: func(l *lab) {
+			all:  true,
+			read: 5,
+			happens: func(l *lab) {
 				l.append("app.log", lines(5, 10))
 				l.gz("app.log-20261121.gz", []byte(lines(0, 10)))
 				l.remove("app.log")
@@ -146,12 +146,9 @@ func TestDiskRefuses(t *testing.T) {
 			want: lines(0, 30),
 		},
 		"a log is copied and truncated": {
-			change: all,
-			before: func(l *lab) string {
-				l.append("app.log", lines(0, 5))
-				return l.readAll()
-			},
-			after: func(l *lab) {
+			all:  true,
+			read: 5,
+			happens: func(l *lab) {
 				l.append("app.log", lines(5, 10))
 				l.copy("app.log.1")
 				l.empty()
@@ -160,11 +157,8 @@ func TestDiskRefuses(t *testing.T) {
 			want: lines(0, 20),
 		},
 		"a log is copied and truncated twice": {
-			before: func(l *lab) string {
-				l.append("app.log", lines(0, 10))
-				return l.readAll()
-			},
-			after: func(l *lab) {
+			read: 10,
+			happens: func(l *lab) {
 				l.append("app.log.2", lines(0, 10))
 				l.append("app.log.1", lines(10, 20))
 				l.empty()
@@ -173,13 +167,10 @@ func TestDiskRefuses(t *testing.T) {
 			want: lines(0, 30),
 		},
 		"a log waits to be truncated": {
-			change: all,
-			before: func(l *lab) string {
-				l.append("app.log", lines(0, 10))
-				return l.readAll()
-			},
-			after: func(l *lab) { l.copy("app.log.1") },
-			want:  lines(0, 10),
+			all:     true,
+			read:    10,
+			happens: func(l *lab) { l.copy("app.log.1") },
+			want:    lines(0, 10),
 		},
 	}
 	for name, test := range tests {
@@ -187,15 +178,13 @@ func TestDiskRefuses(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, agent restarted %v", name, restarted), func(t *testing.T) {
 				for refused, calls := 1, 1; refused <= calls; refused++ {
 					t.Run(fmt.Sprint("call ", refused), func(t *testing.T) {
-						disk := &refusingDisk{Disk: machine{}}
-						l := newLab(t, test.change)
-						l.cfg.Disk = disk
-						l.set = NewSet(l.cfg, nil)
+						l, disk := newRefusingLab(t, test.all)
 						var text string
-						if test.before != nil {
-							text = test.before(l)
+						if test.read > 0 {
+							l.append("app.log", lines(0, test.read))
+							text = l.readAll()
 						}
-						test.after(l)
+						test.happens(l)
 						if disk.calls, disk.refused = 0, refused; restarted {
 							l.restart()
 						}
@@ -211,10 +200,9 @@ func TestDiskRefuses(t *testing.T) {
 // TestDiskRefusesForLong has a rotated log that can't be read: what came after it waits, others do not, and it is not
 // looked for more often than else.
 func TestDiskRefusesForLong(t *testing.T) {
-	disk := &refusingDisk{Disk: machine{}}
-	l := newLab(t, func(c *Config) {
-		c.Disk, c.Include = disk, append(c.Include, strings.Replace(c.Include[0], "app", "other", 1))
-	})
+	l, disk := newRefusingLab(t, false)
+	l.cfg.Include = append(l.cfg.Include, l.path("other.log"))
+	l.set = NewSet(l.cfg, nil)
 	l.unchained = true
 	l.append("app.log", lines(0, 10))
 	text := l.readAll()
@@ -236,8 +224,7 @@ func TestDiskRefusesForLong(t *testing.T) {
 // TestDiskRefusesWhatIsCompressed does not tell of a rotated log while its compressed form is made: that is not to be
 // taken for the log, which would be another one then.
 func TestDiskRefusesWhatIsCompressed(t *testing.T) {
-	disk := &refusingDisk{Disk: machine{}}
-	l := newLab(t, func(c *Config) { c.Disk, c.Include[0] = disk, c.Include[0]+"*" })
+	l, disk := newRefusingLab(t, true)
 	l.append("app.log", lines(0, 5))
 	text := l.readAll()
 	l.append("app.log", lines(5, 10))

@@ -97,13 +97,15 @@ func (s *Set) holdMoved(unknown []candidate) {
 	}
 }
 
-// passing tells whether err is of a disk, or a machine, that may do tomorrow what it does not today, so that it says
-// nothing about the file.
+// passingErrors are of a disk, or a machine, that may do tomorrow what it does not today.
+var passingErrors = []error{
+	syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EIO, syscall.ESTALE, syscall.EINTR, syscall.EAGAIN,
+	syscall.EBUSY, syscall.ETIMEDOUT,
+}
+
+// passing tells whether err is one of these, so that it says nothing about the file.
 func passing(err error) bool {
-	return slices.ContainsFunc([]error{
-		syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EIO, syscall.ESTALE, syscall.EINTR, syscall.EAGAIN,
-		syscall.EBUSY, syscall.ETIMEDOUT,
-	}, func(reason error) bool { return errors.Is(err, reason) })
+	return err != nil && slices.ContainsFunc(passingErrors, func(reason error) bool { return errors.Is(err, reason) })
 }
 
 // refused tells whether err is a passing one, and notes it as a Problem of the Scan at hand. Whoever asks about a file

@@ -44,12 +44,8 @@ func (s *Set) welcome(c candidate, changes *Changes) {
 	if name == c.path {
 		before = s.welcomeMissed(before, c.path, changes)
 	}
-	f, err := s.create(c, name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return // a later scan finds it under another name
-	}
-	if err != nil {
-		changes.Problems = append(changes.Problems, Problem{c.path, err})
+	f := s.create(c, name, changes)
+	if f == nil {
 		return
 	}
 	if before != nil || name == c.path || s.present[name] {
@@ -132,12 +128,12 @@ func (s *Set) mayExist(live, path string) bool {
 	return err == nil || s.heldFor(live, path, err)
 }
 
-// create adds a file that was seen for the first time; name is its live name, whether it still has it or not. A file
-// that was renamed or compressed after it was looked at is fs.ErrNotExist, and so are those behind it: they are left to
-// the next Scan, which finds it first under its new name. So are those behind one that can't be opened for now.
-func (s *Set) create(c candidate, name string) (*File, error) {
+// create adds a file that was seen for the first time; name is its live name, whether it still has it or not. It is nil
+// if it can't be read, which is a Problem. A file that was renamed or compressed after it was looked at, or can't be
+// opened for now, is nil, too, and so are those behind it: they are left to the next Scan, which finds it first.
+func (s *Set) create(c candidate, name string, changes *Changes) *File {
 	if s.vanished[name] {
-		return nil, fs.ErrNotExist
+		return nil
 	}
 	zipped := strings.HasSuffix(c.path, gzSuffix)
 	f := &File{
@@ -153,16 +149,28 @@ func (s *Set) create(c candidate, name string) (*File, error) {
 	f.Rewind(Mark{})
 	if err := f.admit(); err != nil {
 		f.closeFile()
-		if s.heldFor(name, c.path, err) {
-			return nil, fs.ErrNotExist
-		}
-		if errors.Is(err, fs.ErrNotExist) {
+		switch {
+		case s.heldFor(name, c.path, err):
+		case errors.Is(err, fs.ErrNotExist):
 			s.hold(name)
+		default:
+			changes.Problems = append(changes.Problems, Problem{c.path, err})
 		}
-		return nil, err
+		return nil
 	}
 	s.add(f)
-	return f, nil
+	return f
+}
+
+// createAll adds those of the files that can be read.
+func (s *Set) createAll(found []candidate, name string, changes *Changes) []*File {
+	var out []*File
+	for _, c := range found {
+		if f := s.create(c, name, changes); f != nil {
+			out = append(out, f)
+		}
+	}
+	return out
 }
 
 // skip moves a file's position behind its last whole line. A compressed one can have no other: it is done with.
@@ -193,17 +201,7 @@ func (s *Set) between(before *File, live string, changes *Changes) []*File {
 	if before == nil {
 		return nil
 	}
-	var out []*File
-	for _, c := range s.missed(before, s.forms[live]) {
-		f, err := s.create(c, live)
-		switch {
-		case err == nil:
-			out = append(out, f)
-		case !errors.Is(err, fs.ErrNotExist):
-			changes.Problems = append(changes.Problems, Problem{c.path, err})
-		}
-	}
-	return out
+	return s.createAll(s.missed(before, s.forms[live]), live, changes)
 }
 
 // missed returns those of the forms of a name that nobody knows and that came after before, oldest first.

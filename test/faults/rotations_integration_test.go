@@ -22,6 +22,12 @@ const (
 // live one renamed, the oldest deleted. Beside that the agent is killed at any moment, and dead over as many rotations
 // as logs are kept, but no log is deleted before Kafka has it.
 func TestRotations(t *testing.T) {
+	besideRotations(t, (*tailed).killing, func(w *tailed) { w.Logf("agent killed %d times", w.lives.Load()) })
+}
+
+// besideRotations lets a fault come beside rotations, with the live name configured and with all names; then looks at
+// what became of the agent.
+func besideRotations(t *testing.T, fault func(*tailed, context.Context), then func(*tailed)) {
 	brokers := servers.Kafka(t, 1).Bootstrap
 	for name, suffix := range map[string]string{"the live name is configured": "", "all names are": "*"} {
 		t.Run(name, func(t *testing.T) {
@@ -29,15 +35,15 @@ func TestRotations(t *testing.T) {
 			w := newTailed(t, brokers, func(w *tailed, cfg *agent.Config) {
 				cfg.Inputs[0].Files.Include = []string{w.live + suffix}
 			})
-			w.rotateBeside(w.killing)
-			t.Logf("agent killed %d times", w.lives.Load())
+			w.rotateBeside(fault)
+			then(w)
 		})
 	}
 }
 
 // rotateBeside rotates the log again and again beside a fault, which goes on until its context ends, and checks what
 // arrives.
-func (w *tailed) rotateBeside(fault func(context.Context)) {
+func (w *tailed) rotateBeside(fault func(*tailed, context.Context)) {
 	w.Helper()
 	w.start()
 	w.write(1)
@@ -45,7 +51,7 @@ func (w *tailed) rotateBeside(fault func(context.Context)) {
 	began := time.Now()
 	ctx, cancel := context.WithCancel(w.Context())
 	var faults sync.WaitGroup
-	faults.Go(func() { fault(ctx) })
+	faults.Go(func() { fault(w, ctx) })
 	for range rounds(w.T, fewRotations) {
 		w.write(1 + w.random.IntN(300))
 		w.rotate()

@@ -85,7 +85,7 @@ var agentBugs = []bug{
 			`before != nil && !maps.EqualFunc(before, forms, sameFile)`},
 	}},
 	{"files that came and went while nobody looked are left out", []edit{
-		{"tail/welcome.go", `range s.missed(before, s.forms[live])`, `range s.missed(before, nil)`},
+		{"tail/welcome.go", `s.missed(before, s.forms[live])`, `s.missed(before, nil)`},
 	}},
 	{"a copy of a truncated log is a log of its own", []edit{
 		{"tail/copy.go", `goesOn = s.goesOnIn(c, f)
@@ -116,7 +116,6 @@ var agentBugs = []bug{
 	{"what the disk did not tell of a name holds nothing up", []edit{
 		{"tail/scan.go", `	s.holdRefused()
 `, ``},
-		{"tail/scan.go", `func (s *Set) holdRefused() {`, `func (s *Set) HoldRefused() {`},
 	}},
 	{"a batch is lost with one of its files", []edit{
 		{"rebuild.go", `		err = errors.Join(err, missing)
