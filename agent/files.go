@@ -171,7 +171,7 @@ func (a *Agent) scan() error {
 		}
 	}
 	a.takeNodeLabels()
-	changes, scanErr := a.files.Scan()
+	changes := a.files.Scan()
 	for _, found := range changes.New {
 		if err := a.welcome(found); err != nil {
 			return err
@@ -182,7 +182,7 @@ func (a *Agent) scan() error {
 	}
 	a.reportAll(changes.Problems)
 	a.files.WatchDirs()
-	return scanErr
+	return nil
 }
 
 // welcome makes a stream of a new file and stores it, so that its bytes can be found again.

@@ -137,9 +137,13 @@ func (d *agentDisk) ask(op, name string, err error) error {
 	return nil
 }
 
-// Glob finds nothing, and says nothing, where a directory can't be read: so do libraries for it.
-func (d *agentDisk) Glob(pattern string) ([]string, error) {
-	names, _ := d.List(path.Dir(pattern))
+// Glob implements tail.Disk. A directory of which not all was read has no names for it.
+func (d *agentDisk) Glob(pattern string) ([]string, []tail.Problem) {
+	dir := path.Dir(pattern)
+	names, err := d.List(dir)
+	if err != nil {
+		return nil, []tail.Problem{{Path: dir, Err: err}}
+	}
 	var out []string
 	for _, name := range names {
 		full := path.Join(path.Dir(pattern), name)

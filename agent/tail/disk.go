@@ -7,8 +7,9 @@ import (
 
 // Disk is the file system that log files are on. Paths are absolute. A simulation has its own.
 type Disk interface {
-	// Glob returns the paths that match a pattern; see CheckPattern.
-	Glob(pattern string) ([]string, error)
+	// Glob returns the paths that match a pattern; see CheckPattern. Unread are what could not be looked at for it, above
+	// all directories: there may be more paths in them.
+	Glob(pattern string) (paths []string, unread []Problem)
 	// List returns the names in a directory, sorted. It may return some of them beside an error.
 	List(dir string) ([]string, error)
 	// Look describes what is at path itself: a symbolic link is not followed.

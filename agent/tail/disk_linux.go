@@ -3,7 +3,9 @@ package tail
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -15,8 +17,44 @@ import (
 type machine struct{}
 
 // Glob implements Disk.
-func (machine) Glob(pattern string) ([]string, error) {
-	return doublestar.FilepathGlob(pattern, doublestar.WithNoFollow())
+func (machine) Glob(pattern string) ([]string, []Problem) {
+	root, rest := doublestar.SplitPattern(filepath.Clean(pattern))
+	dir := &globDir{FS: os.DirFS(root), root: root}
+	paths, err := doublestar.Glob(dir, rest, doublestar.WithNoFollow())
+	for i, path := range paths {
+		paths[i] = filepath.Join(root, path)
+	}
+	if err != nil {
+		dir.unread = append(dir.unread, Problem{pattern, err}) // it is no pattern
+	}
+	return paths, dir.unread
+}
+
+// globDir is the directory of a pattern. It keeps what can't be read in it, which is empty for doublestar.
+type globDir struct {
+	fs.FS
+	root   string
+	unread []Problem
+}
+
+// ReadDir implements fs.ReadDirFS.
+func (d *globDir) ReadDir(name string) ([]fs.DirEntry, error) {
+	entries, err := fs.ReadDir(d.FS, name)
+	d.keep(name, err)
+	return entries, err
+}
+
+// Stat implements fs.StatFS.
+func (d *globDir) Stat(name string) (fs.FileInfo, error) {
+	info, err := fs.Stat(d.FS, name)
+	d.keep(name, err)
+	return info, err
+}
+
+func (d *globDir) keep(name string, err error) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTDIR) {
+		d.unread = append(d.unread, Problem{filepath.Join(d.root, name), err})
+	}
 }
 
 // List implements Disk.

@@ -3,6 +3,7 @@ package tail
 import (
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"syscall"
 	"testing"
 )
@@ -22,12 +23,11 @@ func (d *refusingDisk) ask(op, path string, err error) error {
 }
 
 // Glob implements Disk: a directory that can't be read has no names for it.
-func (d *refusingDisk) Glob(pattern string) ([]string, error) {
-	paths, err := d.Disk.Glob(pattern)
-	if d.ask("open", pattern, syscall.EMFILE) != nil {
-		paths = nil
+func (d *refusingDisk) Glob(pattern string) ([]string, []Problem) {
+	if err := d.ask("open", filepath.Dir(pattern), syscall.EMFILE); err != nil {
+		return nil, []Problem{{filepath.Dir(pattern), err}}
 	}
-	return paths, err
+	return d.Disk.Glob(pattern)
 }
 
 // List implements Disk.
@@ -212,8 +212,7 @@ func TestDiskRefusesForLong(t *testing.T) {
 	l.append("other.log", lines(100, 110))
 	disk.path = l.path("app.log.1")
 	l.want(lines(100, 110), l.readAll())
-	changes, err := l.set.Scan()
-	l.check(err)
+	changes := l.set.Scan()
 	if len(changes.Problems) == 0 || changes.Problems[0].Path != disk.path || l.set.NeedsScan() {
 		t.Errorf("problems %v, to be looked at again at once: %v", changes.Problems, l.set.NeedsScan())
 	}
@@ -235,4 +234,22 @@ func TestDiskRefusesWhatIsCompressed(t *testing.T) {
 	l.scan()
 	disk.path = ""
 	l.want(lines(0, 20), text+l.readAll())
+}
+
+// TestDiskRefusesAtRotation does not tell of the file that took a name: until it is known, the one before is not ended,
+// or what goes on in the new one would be cut.
+func TestDiskRefusesAtRotation(t *testing.T) {
+	l, disk := newRefusingLab(t, false)
+	l.append("app.log", lines(0, 5))
+	text := l.readAll()
+	l.rename("app.log", "app.log.1")
+	l.scan()
+	l.now = l.now.Add(2 * defaultQuiet)
+	l.append("app.log", lines(5, 10))
+	disk.calls, disk.refused = 0, 1 // the directory is not read
+	l.scan()
+	if l.order[0].Final() && len(l.order) == 1 {
+		t.Error("the rotated log counts as ended, and nothing is behind it")
+	}
+	l.want(lines(0, 10), text+l.readAll())
 }

@@ -19,23 +19,17 @@ func TestRotatedWhileItIsFound(t *testing.T) {
 			return 0
 		}
 	})
-	scan := func() Changes {
-		t.Helper()
-		changes, err := l.set.Scan()
-		l.check(err)
-		return changes
-	}
 	l.append("app.log", "first\n")
-	first := scan().New[0].File
+	first := l.set.Scan().New[0].File
 	l.rename("app.log", "app.log-20261123-000001")
 	l.append("app.log", "second\n")
 	rotate = func() {
 		rotate = func() {}
 		l.rename("app.log", "app.log-20261123-000002")
 	}
-	found := scan().New
+	found := l.set.Scan().New
 	l.append("app.log", "third\n")
-	found = append(found, scan().New...)
+	found = append(found, l.set.Scan().New...)
 	if len(found) != 2 || found[0].Before != first || found[1].Before != found[0].File {
 		t.Fatalf("found %+v, want the second file behind the first and the third behind the second", found)
 	}

@@ -21,16 +21,12 @@ type candidate struct {
 const scanPasses = 4
 
 // Scan looks at all names. It opens only files that are new, and those that may be compressed forms of known ones.
-// There may be Changes beside an error.
-func (s *Set) Scan() (Changes, error) {
+func (s *Set) Scan() Changes {
 	s.forms = map[string]map[string]Info{}
 	var all Changes
 	for range scanPasses {
-		changes, err := s.pass()
+		changes := s.pass()
 		all.New, all.Problems = append(all.New, changes.New...), changes.Problems
-		if err != nil {
-			return all, err
-		}
 		if len(s.vanished) == 0 {
 			break
 		}
@@ -43,18 +39,15 @@ func (s *Set) Scan() (Changes, error) {
 	}
 	s.first = false
 	all.Problems = append(all.Problems, s.refusals...)
-	return all, nil
+	return all
 }
 
 // pass looks at all names once.
-func (s *Set) pass() (Changes, error) {
+func (s *Set) pass() Changes {
 	s.scans++
 	s.rescan, s.began, s.refusals = false, s.now(), nil
 	var changes Changes
-	unknown, err := s.match(&changes)
-	if err != nil {
-		return changes, err
-	}
+	unknown := s.match(&changes)
 	s.present, s.vanished, s.listings = map[string]bool{}, map[string]bool{}, map[string]*listing{}
 	for _, f := range s.files {
 		if f.scan != s.scans && !f.gone && !f.replaced {
@@ -72,17 +65,22 @@ func (s *Set) pass() (Changes, error) {
 		s.welcome(c, &changes)
 	}
 	s.welcomeOrphans(&changes)
-	return changes, nil
+	return changes
 }
 
 // holdRefused leaves the new files of a name to the next pass if the disk did not tell what all of them are: others may
-// come before them.
+// come before them. The same goes for the names below a directory that it did not read.
 func (s *Set) holdRefused() {
 	for _, p := range s.refusals {
 		s.present[p.Path] = true
 	}
 	for _, p := range s.refusals {
 		s.hold(s.nameOf(p.Path))
+		for _, f := range s.files {
+			if strings.HasPrefix(f.source, p.Path+"/") {
+				s.hold(f.source)
+			}
+		}
 	}
 }
 
@@ -156,13 +154,15 @@ func (s *Set) formsOf(live string) (forms map[string]Info, whole bool) {
 }
 
 // match looks at every name that matches the patterns. Known files are noted; the others are returned.
-func (s *Set) match(changes *Changes) ([]candidate, error) {
+func (s *Set) match(changes *Changes) []candidate {
 	seen := map[string]bool{}
 	var unknown []candidate
 	for _, pattern := range s.cfg.Include {
-		paths, err := s.disk.Glob(pattern)
-		if err != nil && !errors.Is(err, fs.ErrPermission) {
-			return nil, fmt.Errorf("look for %s: %w", pattern, err)
+		paths, unread := s.disk.Glob(pattern)
+		for _, p := range unread {
+			if !s.refused(p.Path, p.Err) {
+				changes.Problems = append(changes.Problems, p)
+			}
 		}
 		for _, path := range paths {
 			if seen[path] || strings.HasSuffix(path, tmpSuffix) || s.excluded(path) {
@@ -182,7 +182,7 @@ func (s *Set) match(changes *Changes) ([]candidate, error) {
 			}
 		}
 	}
-	return unknown, nil
+	return unknown
 }
 
 func (s *Set) excluded(path string) bool {
