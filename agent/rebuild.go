@@ -95,10 +95,14 @@ func (a *Agent) find(b journal.Batch, stored []byte) (kept journal.Batch, open *
 // elsewhere tells whether the next scan may find the bytes elsewhere.
 func elsewhere(err error) bool { return passing(err) || errors.Is(err, tail.ErrReplaced) }
 
-// passing tells whether a file may be readable later: it is being renamed, or its file system refuses for now.
+// errSought is why a truncated file can't be read again for now.
+var errSought = errors.New("its copy is still looked for")
+
+// passing tells whether a file may be readable later: it is being renamed, its copy is looked for, or its file system
+// refuses for now.
 func passing(err error) bool {
 	var refused syscall.Errno
-	return errors.Is(err, fs.ErrNotExist) || errors.As(err, &refused)
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, errSought) || errors.As(err, &refused)
 }
 
 // rebuild reads the spans of a batch again and returns it if it is the same as when it was sealed. With an error it
@@ -202,6 +206,9 @@ func (r *rebuilder) span(span *journal.Span) error {
 		ref: s.ref, file: file, from: s.from, key: s.key, desc: newDescriber(r.with.Metadata, r.with.Node, s.from),
 	}
 	rest, err := r.feed(from, span, end)
+	if errors.Is(err, tail.ErrReplaced) && s.file.Sought() {
+		return fmt.Errorf("%s: %w: %w", s.file.Path(), err, errSought)
+	}
 	if err == nil && span.Flush && file.Position()+int64(len(rest)) >= end {
 		r.dec.Flush(rest)
 		r.take(from, span)

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"hash/crc32"
 	"maps"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -278,5 +280,40 @@ func TestRefusedReadIsTriedAgain(t *testing.T) {
 	s.ready = false // the next read succeeds
 	if a.reportAll(nil); s.ready || len(a.reported) > 0 {
 		t.Errorf("after a good read: ready %v, reported %v", s.ready, a.reported)
+	}
+}
+
+// TestPendingOfATruncatedFile builds a batch again whose file was truncated while its copy can't be told yet. What is
+// pending is not lost for that: the next session tries again.
+func TestPendingOfATruncatedFile(t *testing.T) {
+	log := filepath.Join(t.TempDir(), "app.log")
+	if err := os.WriteFile(log, []byte("line 0\nline 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sought := true // as while names move, or the disk refuses to tell
+	files := tail.NewSet(tail.Config{Include: []string{log}, InUse: func(*tail.File) bool { return sought }}, nil)
+	t.Cleanup(func() { _ = files.Close() })
+	file := files.Scan().New[0].File
+	a := &Agent{files: files, streams: map[journal.FileRef]*stream{0: {file: file}}}
+	buf := make([]byte, 7)
+	if _, err := file.Read(buf); err != nil {
+		t.Fatal(err)
+	}
+	file.Advance(len(buf), buf)
+	clean := file.MarkAt(int64(len(buf)), nil)
+	end := decode.Position{End: 14}
+	batch := journal.Batch{Count: 1, Spans: []journal.Span{{Clean: clean, First: end, Last: end, Count: 1}}}
+	stored := []byte(`{"decode": {"format": "Raw", "oversize": "Split", "maxRecordBytes": 256}}`)
+	if err := os.WriteFile(log, []byte("another text\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, sought = range []bool{true, false} {
+		if _, _, err := a.rebuild(batch, stored); !elsewhere(err) {
+			t.Fatalf("at first: %v", err)
+		}
+		files.Scan()
+		if _, _, err := a.rebuild(batch, stored); passing(err) != sought {
+			t.Errorf("copy looked for: %v, got error: %v", sought, err)
+		}
 	}
 }

@@ -43,6 +43,9 @@ func (f *File) truncate() {
 	}
 }
 
+// Sought tells whether the file was truncated and its copy is still looked for: one of the next Scans knows.
+func (f *File) Sought() bool { return f.replaced && !f.gone && !f.passed && !f.gzip }
+
 // changedUnderneath tells whether bytes that were seen are not there any more, of a file that is open or has its name.
 // With an error it is not known.
 func (f *File) changedUnderneath() (bool, error) {

@@ -94,10 +94,14 @@ func (s *Set) trace(f *File) {
 	}
 	for range traceTries {
 		near := s.listings[dir]
-		if s.tracePlain(f, near) || near.whole && s.traceGzip(f, near) {
+		switch {
+		case s.tracePlain(f, near):
 			return
-		}
-		if near.still(f.source) {
+		case s.vanished[f.source]: // one before it was not found yet: what looks like this one's may be that one's
+			return
+		case near.whole && s.traceGzip(f, near):
+			return
+		case near.still(f.source):
 			s.lose(f)
 			return
 		}
