@@ -47,7 +47,7 @@ func (a *Agent) rebuildAll() (rebuilt, error) {
 			continue
 		}
 		kept, open, err := a.find(b, state.Settings[b.Settings])
-		if passing(err) {
+		if temporary(err) {
 			return rebuilt{}, fmt.Errorf("read again what is pending on partition %d: %w", b.Partition, err)
 		}
 		if err != nil {
@@ -93,14 +93,14 @@ func (a *Agent) find(b journal.Batch, stored []byte) (kept journal.Batch, open *
 }
 
 // elsewhere tells whether the next scan may find the bytes elsewhere.
-func elsewhere(err error) bool { return passing(err) || errors.Is(err, tail.ErrReplaced) }
+func elsewhere(err error) bool { return temporary(err) || errors.Is(err, tail.ErrReplaced) }
 
 // errSought is why a truncated file can't be read again for now.
 var errSought = errors.New("its copy is still looked for")
 
-// passing tells whether a file may be readable later: it is being renamed, its copy is looked for, or its file system
+// temporary tells whether a file may be readable later: it is being renamed, its copy is looked for, or its file system
 // refuses for now.
-func passing(err error) bool {
+func temporary(err error) bool {
 	var refused syscall.Errno
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, errSought) || errors.As(err, &refused)
 }
@@ -124,7 +124,7 @@ func (a *Agent) rebuild(b journal.Batch, stored []byte) (kept journal.Batch, ope
 	kept.Spans = nil
 	for i := range b.Spans {
 		span, missing := r.available(b.Spans[i])
-		if passing(missing) {
+		if temporary(missing) {
 			return journal.Batch{}, nil, missing
 		}
 		err = errors.Join(err, missing)

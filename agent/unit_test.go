@@ -312,7 +312,7 @@ func TestPendingOfATruncatedFile(t *testing.T) {
 			t.Fatalf("at first: %v", err)
 		}
 		files.Scan()
-		if _, _, err := a.rebuild(batch, stored); passing(err) != sought {
+		if _, _, err := a.rebuild(batch, stored); temporary(err) != sought {
 			t.Errorf("copy looked for: %v, got error: %v", sought, err)
 		}
 	}

@@ -382,6 +382,7 @@ func (s *Set) compareCopy(c candidate, f *File, is func(fd Handle) (bool, error)
 	}
 	defer fd.Close()
 	if found, err := fd.Look(); err != nil || !c.info.ID.sameInode(found.ID) {
+		s.refused(c.path, err)
 		s.hold(f.source)
 		return false
 	}

@@ -187,7 +187,7 @@ func (s *Set) tryGzip(f *File, path string, near *listing, thorough bool) bool {
 	}
 	defer fd.Close()
 	found, err := fd.Look()
-	if err != nil || !seen.ID.sameInode(found.ID) {
+	if s.refused(path, err) || err != nil || !seen.ID.sameInode(found.ID) {
 		near.whole = false // another file has this name by now
 		return false
 	}
