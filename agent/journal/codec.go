@@ -87,6 +87,7 @@ func appendFile(dst []byte, f File) []byte {
 	dst = binary.AppendVarint(dst, id.Birth)
 	dst = binary.AppendUvarint(dst, uint64(id.Generation))
 	dst = binary.AppendUvarint(dst, uint64(id.Incarnation))
+	dst = binary.AppendVarint(dst, f.State.Born-id.Birth)
 	dst = appendString(dst, f.State.Path)
 	dst = binary.AppendVarint(dst, int64(f.State.Head.Bytes))
 	dst = binary.LittleEndian.AppendUint64(dst, f.State.Head.Hash)
@@ -283,6 +284,7 @@ func (r *reader) file() File {
 	f.State.Identity = tail.Identity{
 		Inode: r.uvarint(), Birth: r.varint(), Generation: r.uint32(), Incarnation: r.uint32(),
 	}
+	f.State.Born = f.State.Identity.Birth + r.varint()
 	f.State.Path = r.string()
 	f.State.Head = tail.Head{Bytes: int(r.varint()), Hash: r.fixed64()}
 	f.State.Mark = r.mark()

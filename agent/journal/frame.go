@@ -25,7 +25,7 @@ const (
 )
 
 // Version of the format. A journal of a newer version is refused.
-const Version = 1
+const Version = 2
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 

@@ -68,6 +68,7 @@ func start() []Record {
 func testFile(path string) File {
 	return File{Origin: []byte(path), State: tail.State{
 		Identity: tail.Identity{Inode: 1 << 33, Birth: 1_700_000_000_123_456_789, Generation: 77, Incarnation: 1},
+		Born:     1_700_000_000_000_000_000,
 		Path:     path,
 		Head:     tail.Head{Bytes: 1024, Hash: 0xfedcba9876543210},
 		Boot:     "5a7a3a3c-0f0e-4b3c-9d39-ed09a4aef2a5",

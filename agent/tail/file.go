@@ -28,7 +28,7 @@ type File struct {
 	of       *File // what it is opened again of, nil for one of the set
 	copied   bool  // it is opened again, and perhaps a copy of less than was read before
 	id       Identity
-	born     int64 // id.Birth of what it was first, before it was compressed or copied
+	born     int64 // see State.Born
 	source   string
 	path     string
 	head     Head
@@ -346,7 +346,7 @@ func (f *File) closeFile() {
 // State is what has to be stored of the file to find it again and go on at mark.
 func (f *File) State(mark Mark) State {
 	return State{
-		Identity: f.id, Path: f.path, Head: f.head, Mark: mark, Boot: f.set.boot, Finished: f.finished,
+		Identity: f.id, Born: f.born, Path: f.path, Head: f.head, Mark: mark, Boot: f.set.boot, Finished: f.finished,
 	}
 }
 

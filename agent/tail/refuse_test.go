@@ -13,12 +13,14 @@ type refusingDisk struct {
 	Disk
 	calls, refused int
 	path           string
+	// op is what is refused for path, "" if all is.
+	op string
 	// times is how many of the calls for path are refused, 0 if all are.
 	times int
 }
 
 func (d *refusingDisk) ask(op, path string, err error) error {
-	refuse := path != "" && path == d.path
+	refuse := path != "" && path == d.path && (d.op == "" || d.op == op)
 	if refuse && d.times > 0 {
 		if d.times--; d.times == 0 {
 			d.path = ""

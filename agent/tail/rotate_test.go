@@ -166,3 +166,23 @@ func TestCopyWaitsWhileTheClockJumps(t *testing.T) {
 		})
 	}
 }
+
+// TestRotatedBehindADeletedFile: while the disk refuses to open a log, the one before it is compressed, the agent
+// starts again, and both move on, the older one until it is deleted. The other came after it all the same.
+func TestRotatedBehindADeletedFile(t *testing.T) {
+	l, disk := newRefusingLab(t, false)
+	l.append("app.log", lines(0, 5))
+	text := l.readAll()
+	l.rename("app.log", "app.log.1")
+	disk.path, disk.op = l.path("app.log"), "open"
+	l.append("app.log", lines(5, 10))
+	l.compress("app.log.1")
+	l.scan()
+	l.restart()
+	l.rename("app.log", "app.log.2")
+	l.append("app.log.1", lines(10, 15))
+	l.append("app.log", lines(15, 20))
+	l.remove("app.log.1.gz")
+	disk.path = ""
+	l.want(lines(0, 20), text+l.readAll())
+}

@@ -168,7 +168,7 @@ func NewSet(cfg Config, known []Known) *Set {
 	}
 	for _, k := range known {
 		f := &File{
-			Ref: k.Ref, set: s, id: k.State.Identity, born: k.State.Identity.Birth, source: k.Source, path: k.State.Path,
+			Ref: k.Ref, set: s, id: k.State.Identity, born: k.State.Born, source: k.Source, path: k.State.Path,
 			head: k.State.Head, boot: k.State.Boot, finished: k.State.Finished, changed: cfg.Now(), watch: -1,
 			gzip: strings.HasSuffix(k.State.Path, gzSuffix), rotated: k.State.Path != k.Source,
 		}

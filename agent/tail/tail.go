@@ -37,8 +37,10 @@ type Mark struct {
 // State is what is stored of a file so that it is found again after a restart, renamed or compressed.
 type State struct {
 	Identity Identity `json:"identity"`
-	Path     string   `json:"path"`
-	Head     Head     `json:"head"`
+	// Born is the Birth of the file before it was compressed, or went on in a copy.
+	Born int64  `json:"born,omitempty"`
+	Path string `json:"path"`
+	Head Head   `json:"head"`
 	// Mark is the offset from where reading goes on, and the hash of what is before it. In a gzip file both count
 	// decompressed bytes.
 	Mark Mark `json:"mark"`

@@ -229,8 +229,7 @@ func (s *Set) unknownForms(live string, forms map[string]Info) []candidate {
 }
 
 // newer tells whether the rotated file c was in use after before. Where before is gone, names by numbers may have moved
-// on since it was seen last, but only away from newer ones. Its birth tells then, unless it was compressed when this
-// program began.
+// on since it was seen last, but only away from newer ones. Its birth tells then.
 func newer(c candidate, before *File) bool {
 	return compareRotated(before.source, before.path, c.path) < 0 ||
 		before.gone && c.info.Changed.UnixNano() > before.born
