@@ -133,13 +133,13 @@ func (b *openBatch) fits(size, maxBytes, maxRecords int) bool {
 	return len(b.records) == 0 || len(b.records) < maxRecords && b.size+size <= maxBytes
 }
 
-// seal gives the records their times and returns what the journal keeps of the batch.
-func (b *openBatch) seal(partition, sequence int32, settings uint32, now time.Time) journal.Batch {
+// seal returns what the journal keeps of the batch, whose records without a time of their own get date.
+func (b *openBatch) seal(partition, sequence int32, settings uint32, date time.Time) journal.Batch {
 	return journal.Batch{
 		Partition:     partition,
 		FirstSequence: sequence,
 		Count:         int32(len(b.records)),
-		Time:          now.Truncate(time.Millisecond),
+		Time:          date.Truncate(time.Millisecond),
 		Settings:      settings,
 		Checksum:      b.checksum,
 		Spans:         b.spans,

@@ -81,7 +81,7 @@ func (b *bench) runLogged() (*Agent, *journalText) {
 	b.t.Helper()
 	text := &journalText{}
 	ctx, cancel := context.WithCancel(b.t.Context())
-	a, err := New(ctx, b.cfg, text.logger())
+	a, err := newAgent(ctx, b.cfg, text.logger(), b.out)
 	if err != nil {
 		b.t.Fatal(err)
 	}

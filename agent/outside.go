@@ -31,14 +31,16 @@ type producer interface {
 
 // outside is what differs from one run to the next though all else is the same. A simulation has its own.
 type outside struct {
-	now     func() time.Time
+	now func() time.Time
+	// wall is what batches are dated by. Other than now, it may be set forward and back.
+	wall    func() time.Time
 	disk    tail.Disk // nil is the machine's
 	connect func(ctx context.Context, cfg kafka.Config, log logr.Logger) (cluster, error)
 }
 
 func realOutside() outside {
 	return outside{
-		now: time.Now,
+		now: time.Now, wall: time.Now,
 		connect: func(ctx context.Context, cfg kafka.Config, log logr.Logger) (cluster, error) {
 			client, err := kafka.Connect(ctx, cfg, log)
 			if err != nil {

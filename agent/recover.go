@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/logpipe/logpipe/agent/decode"
 	"github.com/logpipe/logpipe/agent/journal"
@@ -231,6 +232,9 @@ func (a *Agent) resend(batches []*openBatch, leaders map[int32]int32) error {
 	}
 	earlier := map[int32][]*sealed{}
 	for i, b := range pending {
+		if now := a.wall(); b.Time.After(now.Add(time.Minute)) {
+			b.Time = now.Truncate(time.Millisecond) // the clock was set back since: brokers refuse what is far ahead of theirs
+		}
 		open := batches[i]
 		s := &sealed{journal: b, open: open, bytes: open.size, at: a.now()}
 		open.pinned = true // its memory is not of the usual size

@@ -143,7 +143,7 @@ func appendMoves(moves []journal.Move, streams []*stream) []journal.Move {
 // number gives b its sequence and makes the batch that goes to Kafka.
 func (a *Agent) number(b *openBatch, partition int32, now time.Time) *sealed {
 	sequence := a.journal.Partition(partition).NextSequence
-	s := &sealed{journal: b.seal(partition, sequence, a.settings, now), open: b, bytes: b.size, at: now}
+	s := &sealed{journal: b.seal(partition, sequence, a.settings, a.wall()), open: b, bytes: b.size, at: now}
 	s.kafka = a.kafkaBatch(&s.journal, b.records, b.times)
 	s.kafka.Opaque = s
 	return s

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/IBM/sarama"
 	"github.com/go-logr/logr"
@@ -18,6 +19,9 @@ import (
 
 // window is how many batches of a producer a partition recognises when they come again (KIP-98).
 const window = 5
+
+// mostAhead is how far ahead of a broker's clock a record may be dated (message.timestamp.after.max.ms).
+const mostAhead = time.Hour
 
 // simTopic is a topic on brokers that may lose what is not replicated.
 type simTopic struct {
@@ -47,6 +51,7 @@ type simPartition struct {
 type simBatch struct {
 	producer    int64
 	first, last int32
+	latest      time.Time
 	values      []string
 }
 
@@ -58,6 +63,9 @@ func (t *simTopic) grow() {
 // append does what a leader does with a batch. The index says up to where the log must be replicated for an
 // acknowledgement.
 func (p *simPartition) append(b simBatch) (index int, err error) {
+	if b.latest.After(p.topic.now.Add(mostAhead)) {
+		return 0, sarama.ErrInvalidTimestamp
+	}
 	known := 0
 	for i := len(p.log) - 1; i >= p.forgotten && known < window; i-- {
 		have := &p.log[i]

@@ -97,7 +97,9 @@ func (l *simLane) send() {
 	}
 	b := l.unsent[0]
 	l.unsent = l.unsent[1:]
-	sent := simBatch{producer: b.ProducerID, first: b.FirstSequence, last: b.FirstSequence + int32(len(b.Records)) - 1}
+	sent := simBatch{
+		producer: b.ProducerID, first: b.FirstSequence, last: b.FirstSequence + int32(len(b.Records)) - 1, latest: b.MaxTime,
+	}
 	for _, r := range b.Records {
 		sent.values = append(sent.values, string(r.Value))
 	}

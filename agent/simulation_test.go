@@ -30,7 +30,7 @@ func TestSimulation(t *testing.T) {
 		"delete", "truncation", "record that may be lost", "inode used again", "Kafka away", "leader changed",
 		"leader had more than others", "batch came again", "stray request",
 		"batch refused", "producers forgotten", "topic grew", "producer id",
-		"record came again", "clock set", "disk call failed")
+		"record came again", "clock set", "clock of batches set", "disk call failed")
 }
 
 // TestSimulationReplays shows that a seed is all that a world depends on.
@@ -60,6 +60,8 @@ type world struct {
 	rates rates
 	cfg   Config
 	now   time.Time
+	// ahead is how far ahead the clock is that batches are dated by.
+	ahead time.Duration
 	glob  bool // rotated names match, too
 	// deliveries are the settings that the lives of the agent have in turns.
 	deliveries []Delivery
@@ -193,6 +195,9 @@ func (w *world) happen() {
 		w.jump()
 	case w.rates.clock > 0 && w.IntN(300) < w.rates.clock:
 		w.disk.setClock()
+	case w.rates.clock > 0 && w.IntN(300) < w.rates.clock:
+		w.ahead = time.Duration(w.Between(-3*3600, 3*3600)) * time.Second
+		w.Event("clock of batches set", w.ahead.String)
 	case w.rates.jump > 0 && w.IntN(2000) == 0 && len(w.topic.partitions) < 6:
 		w.topic.grow()
 		w.topic.grew = true
@@ -276,7 +281,7 @@ func (w *world) answered() bool {
 
 // heal ends all faults and waits until every record is there.
 func (w *world) heal() {
-	w.rates, w.topic.away = rates{network: 100, replicate: 60}, false
+	w.rates, w.topic.away, w.ahead = rates{network: 100, replicate: 60}, false, 0
 	for _, l := range w.logs {
 		for len(l.copying) > 0 {
 			l.copyOn()
@@ -335,7 +340,7 @@ func (s *simAgent) live(w *world, process *simulation.Process) {
 	ctx := context.Background()
 	var err error
 	s.agent, err = newAgent(ctx, w.cfg, w.log(), outside{
-		now: func() time.Time { return w.now }, disk: s.disk,
+		now: func() time.Time { return w.now }, wall: func() time.Time { return w.now.Add(w.ahead) }, disk: s.disk,
 		connect: func(context.Context, kafka.Config, logr.Logger) (cluster, error) {
 			c := &simCluster{simTopic: w.topic, process: process}
 			return c, c.ask()

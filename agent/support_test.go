@@ -27,6 +27,8 @@ type bench struct {
 	dir    string
 	client *kafka.Client
 	cfg    Config
+	// out is what is outside of the agents that runLogged starts.
+	out outside
 }
 
 // newBench starts a broker inside the test. Its topic has 6 partitions.
@@ -41,7 +43,7 @@ func newBench(t *testing.T) *bench {
 
 // benchOn uses the brokers given.
 func benchOn(t *testing.T, brokers []string, partitions int32) *bench {
-	b := &bench{t: t, dir: t.TempDir()}
+	b := &bench{t: t, dir: t.TempDir(), out: realOutside()}
 	b.cfg = Config{
 		Name: "test/" + t.Name(), StateDir: filepath.Join(b.dir, "state"),
 		Topic:        strings.ToLower(strings.Map(topicRune, t.Name())) + fmt.Sprint(time.Now().UnixNano()),

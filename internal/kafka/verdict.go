@@ -56,7 +56,10 @@ func judge(err error) (fate, error) {
 		return hopeless, fmt.Errorf("%w: %w", ErrTooLarge, err)
 	case sarama.ErrInvalidProducerEpoch, sarama.ErrProducerFenced:
 		return hopeless, fmt.Errorf("%w: %w", ErrFenced, err)
-	case sarama.ErrInvalidTimestamp, sarama.ErrInvalidRecord, sarama.ErrUnsupportedForMessageFormat:
+	case sarama.ErrInvalidTimestamp:
+		return hopeless, fmt.Errorf("%w: %w: check this machine's clock, and message.timestamp.after.max.ms of the topic",
+			ErrRefused, err)
+	case sarama.ErrInvalidRecord, sarama.ErrUnsupportedForMessageFormat:
 		return hopeless, fmt.Errorf("%w: %w", ErrRefused, err)
 	case sarama.ErrTopicAuthorizationFailed, sarama.ErrClusterAuthorizationFailed, sarama.ErrPolicyViolation,
 		sarama.ErrInvalidTopic:

@@ -30,6 +30,9 @@ var agentBugs = []bug{
 	{"all that is pending is sent again, though the broker knows only the last of it", []edit{
 		{"recover.go", `max(0, endingWith(of, last))`, `min(0, endingWith(of, last))`},
 	}},
+	{"what is pending keeps the date of a clock that was set back", []edit{
+		{"recover.go", `b.Time.After(now.Add(time.Minute))`, `now.IsZero()`},
+	}},
 	{"an interruption does not take back what was only read", []edit{
 		{"recover.go", `s.last, s.sealed = stored.Sealed, stored.Sealed`, `s.sealed = stored.Sealed`},
 	}},
