@@ -365,27 +365,20 @@ func (a *Agent) store(s *stream) error {
 	return err
 }
 
-// carriedOn tells whether a record that began in s is not complete yet, or not in a sealed batch.
+// carriedOn tells whether a record that began in s is not complete yet, or not in a sealed batch; or one that ended in
+// s began in a file that is not finished: without s, the next agent would join that with what comes behind s.
 func (a *Agent) carriedOn(s *stream) bool {
 	for _, b := range a.open {
 		if slices.Contains(b.streams, s) {
 			return true
 		}
 	}
-	return slices.ContainsFunc(a.order, func(t *stream) bool { return t.before == s })
+	return slices.ContainsFunc(a.order, func(t *stream) bool { return t.before == s || t.into == s && !t.finished })
 }
 
 func (a *Agent) forget(s *stream) {
 	delete(a.streams, s.ref)
 	a.order = slices.DeleteFunc(a.order, func(t *stream) bool { return t == s })
-}
-
-func (s *stream) originJSON() []byte {
-	data, err := json.Marshal(s.from)
-	if err != nil {
-		return nil // it was marshalled before
-	}
-	return data
 }
 
 // checkPatterns returns an error for each glob pattern that can't be used.

@@ -246,6 +246,7 @@ func (a *Agent) ended(s *stream) {
 			s.dec.NextFile(0)
 			next.dec, next.before, next.grewAt = s.dec, s, a.now()
 		}
+		s.into = next
 		s.dec = decode.New(a.plan, s.file.Position(), &a.decoded)
 	}
 	a.release(s)

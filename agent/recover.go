@@ -271,7 +271,7 @@ func (a *Agent) rewind() error {
 		a.start(s, stored.State.Mark)
 		a.route(s)
 		s.isEnded, s.ready = s.finished, !s.finished
-		s.waiting, s.after = false, nil
+		s.waiting, s.after, s.into = false, nil, nil
 	}
 	a.chain() // what had its turn may have to wait again
 	failpoint.Hit(failpoint.RecoverRewound)

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/logpipe/logpipe/agent/decode"
@@ -31,6 +32,8 @@ type stream struct {
 	last, sealed decode.Position
 	// before is the rotated file whose decoder this stream took over, as long as a record from there is not complete.
 	before *stream
+	// into is the file in which a record ended that began in this one.
+	into *stream
 	// after is the file that took this one's name; it is read when this one is finished.
 	after *stream
 	// waiting is true until the file before it is read to its end.
@@ -70,4 +73,12 @@ func (s *stream) cleanMark(offset int64, chunk []byte) tail.Mark {
 // move is what the journal keeps of the stream.
 func (s *stream) move() journal.Move {
 	return journal.Move{File: s.ref, Mark: s.clean, Sealed: s.last}
+}
+
+func (s *stream) originJSON() []byte {
+	data, err := json.Marshal(s.from)
+	if err != nil {
+		return nil // it was marshalled before
+	}
+	return data
 }

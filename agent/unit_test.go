@@ -317,3 +317,31 @@ func TestPendingOfATruncatedFile(t *testing.T) {
 		}
 	}
 }
+
+// TestFinishedInOrder ends a file in the middle of a record that is completed in the next. That one must not be
+// finished first: an agent that starts then would join the beginning with what comes behind it.
+func TestFinishedInOrder(t *testing.T) {
+	plan, err := decode.Compile(decode.Config{
+		Format: decode.FormatCRI, Oversize: decode.OversizeSplit, MaxRecordBytes: 256,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &Agent{outside: realOutside(), plan: plan}
+	first, next := &stream{file: &tail.File{}}, &stream{file: &tail.File{}, waiting: true}
+	a.order = []*stream{first, next}
+	first.dec, next.dec, first.after = decode.New(plan, 0, &a.decoded), decode.New(plan, 0, &a.decoded), next
+	first.dec.Feed([]byte("2026-11-23T00:00:00Z stdout P begun \n"), 0)
+	for rec := (decode.Record{}); first.dec.Next(&rec); {
+		t.Fatalf("a record: %q", rec.Value)
+	}
+	if a.ended(first); next.waiting || !a.carriedOn(first) {
+		t.Fatalf("the next file waits: %v; it goes on with the record: %v", next.waiting, a.carriedOn(first))
+	}
+	if next.before = nil; !a.carriedOn(next) {
+		t.Error("the next file can be finished before the first")
+	}
+	if first.finished = true; a.carriedOn(next) {
+		t.Error("the next file can't be finished though the first is")
+	}
+}

@@ -111,7 +111,7 @@ var agentBugs = []bug{
 		{"read.go", ` && !s.file.Afresh() && !s.after.file.Afresh()`, ``},
 	}},
 	{"a file is given up while its name moves", []edit{
-		{"tail/trace.go", `if near.still(f.source) {`, `if true {`},
+		{"tail/trace.go", `case near.still(f.source):`, `case true:`},
 	}},
 	{"what a disk refuses for now counts as an answer", []edit{
 		{"tail/scan.go", `return errors.Is(err, reason)`, `return err == reason`},
