@@ -186,3 +186,23 @@ func TestRotatedBehindADeletedFile(t *testing.T) {
 	disk.path = ""
 	l.want(lines(0, 20), text+l.readAll())
 }
+
+// TestRotatedBehindADeletedGzip is the same for a log that was compressed when it was found: how old it is, is not
+// known, but what came before it.
+func TestRotatedBehindADeletedGzip(t *testing.T) {
+	l, disk := newRefusingLab(t, false)
+	l.append("app.log", lines(0, 5))
+	text := l.readAll()
+	l.rename("app.log", "app.log.2")
+	l.append("app.log", lines(10, 15))
+	l.gz("app.log.1.gz", []byte(lines(5, 10)))
+	disk.path, disk.op = l.path("app.log"), "open"
+	text += l.readAll()
+	l.restart()
+	l.rename("app.log", "app.log.2")
+	l.append("app.log.1", lines(15, 20))
+	l.append("app.log", lines(20, 25))
+	l.remove("app.log.1.gz")
+	disk.path = ""
+	l.want(lines(0, 25), text+l.readAll())
+}

@@ -48,6 +48,7 @@ func (s *Set) welcome(c candidate, changes *Changes) {
 	if f == nil {
 		return
 	}
+	f.follow(before)
 	if before != nil || name == c.path || s.present[name] {
 		s.newest[name] = f
 	}
@@ -60,11 +61,20 @@ func (s *Set) welcome(c candidate, changes *Changes) {
 // welcomeMissed takes the files that came between before and live, and returns the newest of them.
 func (s *Set) welcomeMissed(before *File, live string, changes *Changes) *File {
 	for _, between := range s.between(before, live, changes) {
+		between.follow(before)
 		changes.New = append(changes.New, Found{File: between, Before: before})
 		before = between
 		s.newest[live] = between // the file that has the name may be gone from it by now, and never be created
 	}
 	return before
+}
+
+// follow notes which file came before f. When f was born is not known if it was compressed when it was found, but that
+// it was not before that one.
+func (f *File) follow(before *File) {
+	if f.gzip && before != nil {
+		f.born = before.born
+	}
 }
 
 // welcomeOrphans takes the files that came behind a rotated one while its name is nobody's: the next rotation was
