@@ -147,10 +147,40 @@ func (s *Set) traceGzip(f *File, near *listing) bool {
 	}
 	// A file that was here a moment ago and need not be read from there costs no decompression.
 	thorough := f.fd == nil && !f.finished || f.head.Bytes < HeadBytes || f.scan == 0
-	if f.head.Bytes > 0 && s.tryGzip(f, f.path+gzSuffix, near, thorough) {
+	forms := compressedForms(f, near)
+	if before := s.before(f); before != nil && f.head.Bytes < HeadBytes && !f.dated() {
+		// Others may begin like what is known of it, and have its name by now. But its place is behind that one's.
+		place := near.place(before)
+		if place == "" {
+			near.whole = false // names moved meanwhile
+			return false
+		}
+		forms = slices.DeleteFunc(forms, func(path string) bool { return compareRotated(f.source, place, path) >= 0 })
+	} else if f.head.Bytes > 0 && s.tryGzip(f, f.path+gzSuffix, near, thorough) {
 		return true
 	}
-	return slices.ContainsFunc(compressedForms(f, near), func(path string) bool { return s.tryGzip(f, path, near, true) })
+	return slices.ContainsFunc(forms, func(path string) bool { return s.tryGzip(f, path, near, true) })
+}
+
+// before returns the file that had the name of f before it and has a rotated form of it now, nil if there is none.
+func (s *Set) before(f *File) *File {
+	i := slices.Index(s.files, f)
+	for _, g := range slices.Backward(s.files[:max(i, 0)]) {
+		if g.source == f.source && !g.gone && sibling(f.source, g.path) {
+			return g
+		}
+	}
+	return nil
+}
+
+// place returns the rotated name that f has in a directory: the oldest, if it is seen under two while names move.
+func (l *listing) place(f *File) (path string) {
+	for _, p := range l.byInode[f.id.Inode] {
+		if sibling(f.source, p) && (path == "" || compareRotated(f.source, p, path) < 0) {
+			path = p
+		}
+	}
+	return path
 }
 
 // compressedForms lists the paths that a compressed form of f may have, from old to new. Rotation moves a number up,

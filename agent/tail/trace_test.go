@@ -238,3 +238,28 @@ func TestMissedFileIsCompressed(t *testing.T) {
 		})
 	}
 }
+
+// TestCompressedFileThatBeginsLikeAnother: little is known of how a log begins that is compressed and moves on, and
+// another one, which begins like that, has its place then. The log is still the one behind that which came before it.
+func TestCompressedFileThatBeginsLikeAnother(t *testing.T) {
+	l, disk := newRefusingLab(t, false)
+	l.append("app.log", lines(0, 5))
+	text := l.readAll()
+	l.rename("app.log", "app.log.1")
+	l.compress("app.log.1")
+	l.append("app.log", lines(5, 10)[:5])
+	l.scan()
+	l.restart()
+	disk.path, disk.op = l.path("app.log.1"), "open"
+	l.rename("app.log.1.gz", "app.log.2.gz")
+	l.rename("app.log", "app.log.1")
+	l.append("app.log.1", lines(5, 10)[5:])
+	l.scan()
+	l.rename("app.log.2.gz", "app.log.3.gz")
+	l.gz("app.log.2.gz", []byte(lines(5, 10)))
+	l.remove("app.log.1")
+	l.gz("app.log.1.gz", []byte(lines(10, 15)))
+	l.append("app.log", lines(15, 20))
+	disk.path = ""
+	l.want(lines(0, 20), text+l.readAll())
+}
