@@ -87,9 +87,12 @@ func (f *File) Read(buf []byte) (int, error) {
 	}
 	if f.zip != nil {
 		n, err := f.zip.peek(buf)
-		if passing(err) {
+		if refused := f.zip.err; n < len(buf) && passing(refused) {
+			if n = bytes.LastIndexByte(buf[:n], '\n') + 1; n > 0 {
+				return n, nil // the rest would look like the end
+			}
 			f.closeFile() // the next Read begins anew
-			return 0, fmt.Errorf("read %s: %w", f.path, err)
+			return 0, fmt.Errorf("read %s: %w", f.path, refused)
 		}
 		if !f.Cut() || !f.zip.grown(f.fd) {
 			return n, err
@@ -281,9 +284,6 @@ func (f *File) Rest() ([]byte, error) {
 	}
 	return buf[:n], err
 }
-
-// Cut tells whether the file is a compressed one whose end was found to be missing.
-func (f *File) Cut() bool { return f.zip != nil && errors.Is(f.zip.err, io.ErrUnexpectedEOF) }
 
 // rotate notes whether the file has lost its name. From then on its writer has a while to notice.
 func (f *File) rotate(rotated bool) {

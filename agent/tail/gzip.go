@@ -18,6 +18,9 @@ const (
 
 var errBomb = errors.New("gzip file expands more than 200 times: it is taken for an attack and not read")
 
+// Cut tells whether the file is a compressed one whose end was found to be missing.
+func (f *File) Cut() bool { return f.zip != nil && errors.Is(f.zip.err, io.ErrUnexpectedEOF) }
+
 // gzipReader reads a compressed log once, forward. What was looked at and not used up is kept.
 type gzipReader struct {
 	zip    *gzip.Reader

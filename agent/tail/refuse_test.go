@@ -1,9 +1,13 @@
 package tail
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"math/rand/v2"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -280,4 +284,28 @@ func TestDiskRefusesTheFirstOfTwo(t *testing.T) {
 	disk.path, disk.times = l.path("app.log.2.gz"), traceTries
 	l.restart()
 	l.want(lines(0, 10)+lines(0, 1)+lines(10, 20), text+l.readAll())
+}
+
+// TestDiskRefusesTheMiddle refuses each of the reads of a large compressed log once: what was decompressed of a line
+// until then is not its end.
+func TestDiskRefusesTheMiddle(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	var text strings.Builder
+	for range 400 {
+		fmt.Fprintf(&text, "%016x%016x\n", random.Uint64(), random.Uint64())
+	}
+	for refused, calls := 1, 1; refused <= calls; refused++ {
+		l, disk := newRefusingLab(t, true)
+		l.gz("app.log.1.gz", []byte(text.String()))
+		l.scan()
+		disk.calls, disk.refused = 0, refused
+		buf := make([]byte, 4<<10)
+		for f, err := l.order[0], error(nil); !errors.Is(err, io.EOF); calls = disk.calls {
+			var n int
+			if n, err = f.Read(buf); n > 0 && n < len(buf) && buf[n-1] != '\n' {
+				t.Fatalf("call %d: got %d bytes, and no whole line at the end", refused, n)
+			}
+			f.Advance(n, buf[:n])
+		}
+	}
 }
