@@ -176,7 +176,8 @@ func (s *Set) before(f *File) *File {
 // place returns the rotated name that f has in a directory: the oldest, if it is seen under two while names move.
 func (l *listing) place(f *File) (path string) {
 	for _, p := range l.byInode[f.id.Inode] {
-		if sibling(f.source, p) && (path == "" || compareRotated(f.source, p, path) < 0) {
+		is := f.id.sameInode(l.files[p].ID) && sibling(f.source, p)
+		if is && (path == "" || compareRotated(f.source, p, path) < 0) {
 			path = p
 		}
 	}
