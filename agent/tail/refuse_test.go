@@ -309,3 +309,18 @@ func TestDiskRefusesTheMiddle(t *testing.T) {
 		}
 	}
 }
+
+// TestDiskRefusesTheCompressedForm does not open the compressed form of a log at first: another one that begins alike
+// is not taken for it.
+func TestDiskRefusesTheCompressedForm(t *testing.T) {
+	l, disk := newRefusingLab(t, false)
+	l.append("app.log", lines(0, 1))
+	l.scan()
+	l.remove("app.log")
+	l.gz("app.log.2.gz", []byte(lines(0, 10)))
+	l.gz("app.log.1.gz", []byte(lines(0, 1)+lines(10, 20)))
+	l.append("app.log", lines(20, 30))
+	disk.path, disk.op, disk.times = l.path("app.log.2.gz"), "open", 1
+	l.restart()
+	l.want(lines(0, 10)+lines(0, 1)+lines(10, 30), l.readAll())
+}

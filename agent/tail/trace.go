@@ -159,7 +159,9 @@ func (s *Set) traceGzip(f *File, near *listing) bool {
 	} else if f.head.Bytes > 0 && s.tryGzip(f, f.path+gzSuffix, near, thorough) {
 		return true
 	}
-	return slices.ContainsFunc(forms, func(path string) bool { return s.tryGzip(f, path, near, true) })
+	return slices.ContainsFunc(forms, func(path string) bool {
+		return near.whole && s.tryGzip(f, path, near, true) // the next is not it if this one may be
+	})
 }
 
 // before returns the file that had the name of f before it and has a rotated form of it now, nil if there is none.
