@@ -3,7 +3,6 @@ package agent
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -12,7 +11,6 @@ import (
 	"github.com/logpipe/logpipe/agent/decode"
 	"github.com/logpipe/logpipe/agent/journal"
 	"github.com/logpipe/logpipe/agent/tail"
-	"github.com/logpipe/logpipe/internal/conf"
 	"github.com/logpipe/logpipe/internal/failpoint"
 )
 
@@ -36,7 +34,9 @@ func (a *Agent) openFiles() error {
 		known = append(known, tail.Known{Ref: uint32(ref), Source: from.Path, State: f.State})
 	}
 	slices.SortFunc(known, func(x, y tail.Known) int { return cmp.Compare(x.Ref, y.Ref) })
-	a.files = tail.NewSet(a.tailConfig(), known)
+	cfg := a.tailConfig()
+	cfg.Seen = time.UnixMilli(state.SealedAt + 1) // it is rounded down
+	a.files = tail.NewSet(cfg, known)
 	var err error
 	if a.events, err = a.files.Watch(); err != nil {
 		a.log.Info("Files are looked at by the clock only", "reason", err.Error())
@@ -64,7 +64,11 @@ func (a *Agent) chain() {
 		if s.isEnded {
 			continue // a copy that was read before may stand between others
 		}
-		if before := newest[s.from.Path]; before != nil && before.after == nil && s.from.Path != "" {
+		before := newest[s.from.Path]
+		if before != nil && before.file.HasName() {
+			continue // a copy that was found later has no need to wait for its log to end
+		}
+		if before != nil && before.after == nil && s.from.Path != "" {
 			before.after, s.waiting = s, true
 		}
 		newest[s.from.Path] = s
@@ -176,6 +180,11 @@ func (a *Agent) scan() error {
 		if err := a.welcome(found); err != nil {
 			return err
 		}
+	}
+	for _, cut := range changes.Cut {
+		a.metrics.powerCut.Add(float64(cut.Bytes))
+		a.log.Info("File lost its end in a power cut", "file", cut.File.Path(), "offset", cut.File.Position(),
+			"bytes", cut.Bytes)
 	}
 	for _, gone := range changes.Gone {
 		a.farewell(gone)
@@ -352,10 +361,12 @@ func (a *Agent) keep(s *stream) error {
 	return nil
 }
 
-// store brings what the journal knows of a file's name and beginning up to date: it is found again by them.
+// store brings what the journal knows of a file's name and beginning up to date: it is found again by them. It is also
+// told that a file was proven to have all that was read of it, after a start of the machine.
 func (a *Agent) store(s *stream) error {
 	state := s.file.State(s.clean)
-	if state.Identity == s.stored.Identity && state.Path == s.stored.Path && state.Head == s.stored.Head {
+	if state.Identity == s.stored.Identity && state.Path == s.stored.Path && state.Head == s.stored.Head &&
+		state.Boot == s.stored.Boot {
 		return nil
 	}
 	s.stored = state
@@ -379,15 +390,4 @@ func (a *Agent) carriedOn(s *stream) bool {
 func (a *Agent) forget(s *stream) {
 	delete(a.streams, s.ref)
 	a.order = slices.DeleteFunc(a.order, func(t *stream) bool { return t == s })
-}
-
-// checkPatterns returns an error for each glob pattern that can't be used.
-func checkPatterns(field string, patterns []string) error {
-	var errs []error
-	for i, pattern := range patterns {
-		if err := tail.CheckPattern(pattern); err != nil {
-			errs = append(errs, conf.Invalid(fmt.Sprintf("%s[%d]", field, i), pattern, err.Error()))
-		}
-	}
-	return errors.Join(errs...)
 }

@@ -31,6 +31,7 @@ type metrics struct {
 	bufferBytes  prometheus.Gauge
 	blocked      prometheus.Gauge
 	timeToLoss   prometheus.Gauge
+	powerCut     prometheus.Counter
 }
 
 func newMetrics() *metrics {
@@ -48,6 +49,7 @@ func newMetrics() *metrics {
 		lostBytes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "logpipe_agent_lost_bytes_total", Help: "Bytes that did not reach Kafka, by reason."},
 			[]string{"reason"}),
+		powerCut: counter("power_cut_bytes_total", "Bytes that were read and that a power cut took from their files."),
 		batchBytes: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "logpipe_agent_batch_bytes", Help: "Uncompressed size of batches.",
 			Buckets: prometheus.ExponentialBuckets(1<<10, 4, 8)}),
@@ -62,7 +64,8 @@ func newMetrics() *metrics {
 			"Time until the oldest unread byte of a container log is rotated away; -1 when nothing is at risk."),
 	}
 	m.registry.MustRegister(m.readBytes, m.records, m.ackedRecords, m.ackedBytes, m.batches, m.resent, m.lostRecords,
-		m.lostBytes, m.batchBytes, m.ackSeconds, m.files, m.lagBytes, m.bufferBytes, m.blocked, m.timeToLoss)
+		m.lostBytes, m.batchBytes, m.ackSeconds, m.files, m.lagBytes, m.bufferBytes, m.blocked, m.timeToLoss,
+		m.powerCut)
 	return m
 }
 

@@ -216,7 +216,7 @@ func (a *Agent) atEnd(s *stream, now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("read the end of %s: %w", s.file.Path(), err)
 	}
-	carry := s.after != nil && !s.file.Afresh() && !s.after.file.Afresh() && s.before == nil && len(rest) == 0
+	carry := s.after != nil && !s.after.file.Afresh() && s.before == nil && len(rest) == 0
 	if len(rest) == 0 && (carry || s.dec.Pending() == 0) {
 		a.ended(s)
 		return nil

@@ -95,8 +95,8 @@ func (a *Agent) find(b journal.Batch, stored []byte) (kept journal.Batch, open *
 // elsewhere tells whether the next scan may find the bytes elsewhere.
 func elsewhere(err error) bool { return temporary(err) || errors.Is(err, tail.ErrReplaced) }
 
-// errSought is why a truncated file can't be read again for now.
-var errSought = errors.New("its copy is still looked for")
+// errSought is why a file that was truncated or cut off can't be read again for now.
+var errSought = errors.New("what is left of it is still looked for")
 
 // temporary tells whether a file may be readable later: it is being renamed, its copy is looked for, or its file system
 // refuses for now.
@@ -186,7 +186,7 @@ func (r *rebuilder) span(span *journal.Span) error {
 	}
 	file, err := r.agent.files.Open(uint32(span.File), span.Clean)
 	if err != nil {
-		return err
+		return r.sought(span, err)
 	}
 	defer file.Close()
 	switch {
@@ -206,12 +206,18 @@ func (r *rebuilder) span(span *journal.Span) error {
 		ref: s.ref, file: file, from: s.from, key: s.key, desc: newDescriber(r.with.Metadata, r.with.Node, s.from),
 	}
 	rest, err := r.feed(from, span, end)
-	if errors.Is(err, tail.ErrReplaced) && s.file.Sought() {
-		return fmt.Errorf("%s: %w: %w", s.file.Path(), err, errSought)
-	}
+	err = r.sought(span, err)
 	if err == nil && span.Flush && file.Position()+int64(len(rest)) >= end {
 		r.dec.Flush(rest)
 		r.take(from, span)
+	}
+	return err
+}
+
+// sought adds to err that the next scan may find what is left of the file.
+func (r *rebuilder) sought(span *journal.Span, err error) error {
+	if errors.Is(err, tail.ErrReplaced) && r.agent.files.Sought(uint32(span.File)) {
+		return fmt.Errorf("file %d: %w: %w", span.File, err, errSought)
 	}
 	return err
 }

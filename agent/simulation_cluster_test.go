@@ -127,7 +127,7 @@ func (w *world) arrived(p *simPartition, value string) {
 		Log string `json:"log"`
 		N   int    `json:"n"`
 	}
-	if w.beginsLost(value) {
+	if w.beginsLost(value) || w.leftByCut(value) {
 		return
 	}
 	if w.loose() && w.again(value) {

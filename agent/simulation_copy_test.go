@@ -26,7 +26,7 @@ func (l *simLog) planCopy(to string) {
 		func() {
 			l.endRecord()
 			l.noteLost(first, copied)
-			l.file.data, l.file.changed, l.first = nil, l.disk.tick(), l.n
+			l.file.data, l.file.safe, l.file.changed, l.first = nil, 0, l.disk.tick(), l.n
 			l.Event("truncation", func() string { return fmt.Sprintf("%s at %d, copied up to %d", l.path(), l.n, copied) })
 		},
 	}

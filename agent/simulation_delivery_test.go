@@ -13,6 +13,7 @@ func (w *world) noteSent() {
 	next := w.agent.agent.syncAt
 	if w.cfg.Delivery == ExactlyOnce || next.IsZero() || next.Equal(w.now.Add(housekeeping)) {
 		w.noteSynced()
+		w.noteProven()
 	}
 }
 

@@ -29,6 +29,9 @@ type simDisk struct {
 	births, generations bool
 	// skew is what the machine's clock, which dates files, is ahead of the time that passes.
 	skew time.Duration
+	// boots is how often the machine was started, booted when.
+	boots  int
+	booted time.Time
 }
 
 // simInode is a file. It is there as long as it has a name or somebody has it open.
@@ -38,6 +41,7 @@ type simInode struct {
 	generation uint32
 	changed    time.Time
 	data       []byte
+	safe       int // bytes of data that are on the disk
 	names      int
 	open       int
 }

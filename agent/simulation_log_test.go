@@ -33,7 +33,16 @@ type simLog struct {
 	// long are records that fill the beginning of a file, by which its copy is known.
 	long map[int]bool
 	// lost are records that nobody could keep: they were truncated before they were copied.
-	lost    map[int]bool
+	lost map[int]bool
+	// torn are records that a power cut took, or cut in two. What is left of them comes as it is.
+	torn map[int]bool
+	// cut are the records in the file that the last power cut has left whole; cutOpen is true until an agent knows of it.
+	cut     []int
+	cutOpen bool
+	// died is true after a power cut until the writer goes on.
+	died bool
+	// again are records that may come again: they were there before a power cut, and more was written since.
+	again   map[int]bool
 	rotated []*simRotated // oldest first
 	// rotatedAt is when the log was renamed last.
 	rotatedAt time.Time
@@ -94,6 +103,7 @@ func (l *simLog) write() {
 	if len(l.file.data) == 0 && l.copies {
 		l.long[l.n] = true
 	}
+	l.disk.append(l.file, l.goOn())
 	text := l.rest
 	for range l.Between(0, 3) {
 		text = append(text, l.lines(l.n)...)
@@ -131,7 +141,8 @@ func (l *simLog) whole() int {
 
 // create begins a file.
 func (l *simLog) create() {
-	l.file, l.first = l.disk.create(l.path()), l.whole()
+	l.file, l.first, l.cutOpen = l.disk.create(l.path()), l.whole(), false
+	l.died = l.died && l.cfg.Decode.Multiline != nil // a record may have begun in the file before
 }
 
 // rotate renames the log.
@@ -139,6 +150,7 @@ func (l *simLog) rotate() {
 	if l.file == nil || l.lags() || l.whole() == l.first || !l.known() || len(l.copying) > 0 {
 		return // a record has parts in two files at most
 	}
+	l.disk.append(l.file, l.goOn())
 	l.endLine()
 	to := l.path() + "." + l.now.UTC().Format("20060102-150405")
 	if l.numbered {

@@ -30,7 +30,8 @@ func TestSimulation(t *testing.T) {
 		"delete", "truncation", "record that may be lost", "inode used again", "Kafka away", "leader changed",
 		"leader had more than others", "batch came again", "stray request",
 		"batch refused", "producers forgotten", "topic grew", "producer id",
-		"record came again", "clock set", "clock of batches set", "disk call failed")
+		"record came again", "clock set", "clock of batches set", "disk call failed",
+		"power cut", "record came again after a power cut")
 }
 
 // TestSimulationReplays shows that a seed is all that a world depends on.
@@ -65,7 +66,9 @@ type world struct {
 	glob  bool // rotated names match, too
 	// deliveries are the settings that the lives of the agent have in turns.
 	deliveries []Delivery
-	zip        *gzip.Writer
+	// power says that the machine may lose its power.
+	power bool
+	zip   *gzip.Writer
 
 	disk  *simDisk
 	logs  []*simLog
@@ -119,7 +122,7 @@ func newWorld(s *simulation.Sim, dir string) *world {
 	for i := range s.Between(1, 2) {
 		w.logs = append(w.logs, &simLog{
 			world: w, name: string(rune('a' + i)), numbered: s.Chance(50), compress: s.Chance(60), copies: s.Chance(30),
-			arrived: map[int]bool{}, long: map[int]bool{}, lost: map[int]bool{},
+			arrived: map[int]bool{}, long: map[int]bool{}, lost: map[int]bool{}, torn: map[int]bool{}, again: map[int]bool{},
 		})
 	}
 	w.topic = &simTopic{world: w}
@@ -143,6 +146,7 @@ func newWorld(s *simulation.Sim, dir string) *world {
 	if s.Chance(20) {
 		w.rates.disk = s.Between(1, 10)
 	}
+	w.power = w.mayLosePower()
 	return w
 }
 
@@ -184,6 +188,8 @@ func (w *world) happen() {
 		log.reopen()
 	case w.Chance(3 * w.rates.rotate):
 		log.tidy()
+	case w.power && w.Chance(3):
+		log.writeBack()
 	case w.IntN(300) < w.rates.kill:
 		w.kill()
 	case w.IntN(200) < w.rates.away:
@@ -405,12 +411,16 @@ func (w *world) kill() {
 	dead.disk.died()
 	data, err := os.ReadFile(filepath.Join(w.stateDir(), "journal"))
 	kind := "agent killed"
-	if power := w.Chance(30); power && err == nil && int64(len(data)) > w.synced {
+	power := w.Chance(30)
+	if power && err == nil && int64(len(data)) > w.synced {
 		kind = "agent killed, its last writes lost"
 		data = data[:w.synced+w.Int64N(int64(len(data))-w.synced)]
 	}
 	w.Event(kind, func() string { return fmt.Sprint(len(data)) })
 	w.synced = int64(len(data))
+	if power && w.power {
+		w.losePower()
+	}
 	dead.end()
 	_ = os.RemoveAll(w.stateDir())
 	// The dead agent's lock ends only with this process: the next one gets a directory of its own.

@@ -294,7 +294,8 @@ func TestPendingOfATruncatedFile(t *testing.T) {
 	files := tail.NewSet(tail.Config{Include: []string{log}, InUse: func(*tail.File) bool { return sought }}, nil)
 	t.Cleanup(func() { _ = files.Close() })
 	file := files.Scan().New[0].File
-	a := &Agent{files: files, streams: map[journal.FileRef]*stream{0: {file: file}}}
+	file.Ref = 1
+	a := &Agent{files: files, streams: map[journal.FileRef]*stream{1: {file: file}}}
 	buf := make([]byte, 7)
 	if _, err := file.Read(buf); err != nil {
 		t.Fatal(err)
@@ -302,7 +303,7 @@ func TestPendingOfATruncatedFile(t *testing.T) {
 	file.Advance(len(buf), buf)
 	clean := file.MarkAt(int64(len(buf)), nil)
 	end := decode.Position{End: 14}
-	batch := journal.Batch{Count: 1, Spans: []journal.Span{{Clean: clean, First: end, Last: end, Count: 1}}}
+	batch := journal.Batch{Count: 1, Spans: []journal.Span{{File: 1, Clean: clean, First: end, Last: end, Count: 1}}}
 	stored := []byte(`{"decode": {"format": "Raw", "oversize": "Split", "maxRecordBytes": 256}}`)
 	if err := os.WriteFile(log, []byte("another text\n"), 0o600); err != nil {
 		t.Fatal(err)

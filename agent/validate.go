@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/logpipe/logpipe/agent/tail"
 	"github.com/logpipe/logpipe/internal/conf"
 	"github.com/logpipe/logpipe/internal/kafka"
 	"github.com/logpipe/logpipe/internal/record"
@@ -249,4 +250,15 @@ func (r *RateLimit) validate() error {
 		return conf.Invalid("rateLimit", *r, "set bytesPerSecond or recordsPerSecond above 0")
 	}
 	return nil
+}
+
+// checkPatterns returns an error for each glob pattern that can't be used.
+func checkPatterns(field string, patterns []string) error {
+	var errs []error
+	for i, pattern := range patterns {
+		if err := tail.CheckPattern(pattern); err != nil {
+			errs = append(errs, conf.Invalid(fmt.Sprintf("%s[%d]", field, i), pattern, err.Error()))
+		}
+	}
+	return errors.Join(errs...)
 }

@@ -74,8 +74,6 @@ func (r Ack) append(dst []byte) []byte {
 
 func (r Forget) append(dst []byte) []byte { return binary.AppendUvarint(dst, uint64(r.File)) }
 
-func (Discard) append(dst []byte) []byte { return dst }
-
 func appendProducer(dst []byte, p Producer) []byte {
 	dst = binary.AppendVarint(binary.AppendVarint(dst, p.ID), int64(p.Epoch))
 	return appendString(appendString(dst, p.ClusterID), p.TopicID)
@@ -92,11 +90,15 @@ func appendFile(dst []byte, f File) []byte {
 	dst = binary.AppendVarint(dst, int64(f.State.Head.Bytes))
 	dst = binary.LittleEndian.AppendUint64(dst, f.State.Head.Hash)
 	dst = appendMark(dst, f.State.Mark)
+	dst = binary.AppendUvarint(binary.AppendVarint(dst, f.State.Began), uint64(f.State.Behind))
+	dst = binary.AppendUvarint(dst, uint64(len(f.State.Trail)))
+	for _, m := range f.State.Trail {
+		dst = appendMark(dst, m)
+	}
 	dst = appendString(dst, f.State.Boot)
 	dst = appendBool(dst, f.State.Finished)
 	dst = appendBytes(dst, f.Origin)
-	dst = appendPosition(dst, f.Sealed, f.State.Mark.Offset)
-	return appendPosition(dst, f.Acked, f.Sealed.End)
+	return appendPosition(dst, f.Sealed, f.State.Mark.Offset)
 }
 
 func appendBatches(dst []byte, batches []Batch) []byte {
@@ -263,8 +265,6 @@ func (r *reader) record() Record {
 		return Ack{Partition: r.int32(), FirstSequence: r.int32(), Count: r.int32(), BaseOffset: r.varint()}
 	case kindForget:
 		return Forget{File: FileRef(r.uint32())}
-	case kindDiscard:
-		return Discard{}
 	default:
 		r.fail(fmt.Errorf("unknown kind of record %d", kind))
 		return nil
@@ -288,11 +288,14 @@ func (r *reader) file() File {
 	f.State.Path = r.string()
 	f.State.Head = tail.Head{Bytes: int(r.varint()), Hash: r.fixed64()}
 	f.State.Mark = r.mark()
+	f.State.Began, f.State.Behind = r.varint(), r.uint32()
+	for n := r.count(9); n > 0 && r.err == nil; n-- {
+		f.State.Trail = append(f.State.Trail, r.mark())
+	}
 	f.State.Boot = r.string()
 	f.State.Finished = r.bool()
 	f.Origin = append([]byte(nil), r.take(r.count(1))...)
 	f.Sealed = r.position(f.State.Mark.Offset)
-	f.Acked = r.position(f.Sealed.End)
 	return f
 }
 

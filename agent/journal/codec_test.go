@@ -28,7 +28,6 @@ func TestRecordsSurviveEncoding(t *testing.T) {
 		"Move":               Move{File: 1, Mark: markAt(5), Sealed: decode.Position{End: 4, Index: 3}, Finished: true},
 		"Ack":                Ack{Partition: 1, FirstSequence: math.MaxInt32, Count: 3, BaseOffset: -1},
 		"Forget":             Forget{File: math.MaxUint32},
-		"Discard":            Discard{},
 	}
 	for name, want := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -25,7 +25,7 @@ const (
 )
 
 // Version of the format. A journal of a newer version is refused.
-const Version = 2
+const Version = 3
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 

@@ -34,9 +34,6 @@ type File struct {
 	Origin []byte `json:"origin"`
 	// Sealed is the last record of the file that is in a batch; reading goes on behind it, decoding from State.Mark.
 	Sealed decode.Position `json:"sealed"`
-	// Acked is the furthest record of the file known to be in Kafka. The journal keeps it itself. Records before it may
-	// still be pending on other partitions.
-	Acked decode.Position `json:"acked"`
 }
 
 // Span is a run of records of one file inside a batch. A span with Count 0 holds only the beginning of a record that

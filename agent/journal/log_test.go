@@ -135,7 +135,7 @@ func TestDamage(t *testing.T) {
 				w.data[len(magic)] = Version + 1
 				return w.data
 			},
-			wantErr: "it has version 3, and this program reads version 2",
+			wantErr: "it has version 4, and this program reads version 3",
 		},
 	}
 	for name, tc := range tests {

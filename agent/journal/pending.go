@@ -13,9 +13,6 @@ import (
 // stands in the log before the Seal it made room for, so a Seal that reached the disk did so with that Ack.
 const MaxPending = 5
 
-// ErrInterleaved is returned for a Discard that would deliver a record twice.
-var ErrInterleaved = errors.New("a later record of the file is in Kafka already")
-
 func (r Seal) apply(s *State) error {
 	if !s.HasProducer {
 		return errors.New("seal without a producer")
@@ -39,6 +36,7 @@ func (r Seal) apply(s *State) error {
 	}
 	for _, b := range r.Batches {
 		s.push(b)
+		s.SealedAt = b.Time.UnixMilli()
 	}
 	for _, m := range r.Moves {
 		m.set(s)
@@ -144,7 +142,6 @@ func (r Ack) apply(s *State) error {
 		return fmt.Errorf("partition %d: acknowledged at offset %d", r.Partition, r.BaseOffset)
 	}
 	s.Pending = slices.Delete(s.Pending, i, i+1)
-	s.ackSpans(b.Spans)
 	if r.BaseOffset >= 0 {
 		p := s.Partition(r.Partition)
 		p.AckedOffset = r.BaseOffset + int64(r.Count) - 1
@@ -153,37 +150,6 @@ func (r Ack) apply(s *State) error {
 	if b.Settings != s.NewestSettings {
 		s.dropUnusedSettings()
 	}
-	return nil
-}
-
-func (s *State) ackSpans(spans []Span) {
-	for _, span := range spans {
-		if f := s.Files[span.File]; span.Count > 0 && span.Last.Compare(f.Acked) > 0 {
-			f.Acked = span.Last
-			s.Files[span.File] = f
-		}
-	}
-}
-
-func (r Discard) apply(s *State) error {
-	back := map[FileRef]Move{}
-	for i := range s.Pending {
-		for _, span := range s.Pending[i].Spans {
-			if acked := s.Files[span.File].Acked; span.Count > 0 && span.First.Compare(acked) <= 0 {
-				return fmt.Errorf("file %d: discard from %v, acknowledged up to %v: %w",
-					span.File, span.First, acked, ErrInterleaved)
-			}
-			if _, ok := back[span.File]; !ok {
-				back[span.File], _ = s.AckedPosition(span.File)
-			}
-		}
-	}
-	for _, m := range back {
-		m.set(s)
-	}
-	s.Pending = nil
-	s.HasProducer = false
-	s.dropUnusedSettings()
 	return nil
 }
 

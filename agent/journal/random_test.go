@@ -35,9 +35,7 @@ func (a *randomAgent) next(s *State) Record {
 		return Forget{File: ref}
 	case 3:
 		return a.renew(s)
-	case 4:
-		return Discard{}
-	case 5, 6:
+	case 4, 5, 6:
 		return moveTo(ref, s.Files[ref].Sealed.End/100+a.Int64N(4)-1)
 	case 7, 8, 9, 10, 11, 12:
 		return a.ack(s, partition)

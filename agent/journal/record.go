@@ -5,7 +5,7 @@ import (
 	"github.com/logpipe/logpipe/agent/tail"
 )
 
-// Record is one change of a State: Renew, PutSettings, PutFile, Seal, Move, Ack, Forget or Discard. The slices inside a
+// Record is one change of a State: Renew, PutSettings, PutFile, Seal, Move, Ack or Forget. The slices inside a
 // record belong to the journal once it was appended.
 type Record interface {
 	// kind is the byte that names the type on disk.
@@ -26,7 +26,6 @@ const (
 	kindMove
 	kindAck
 	kindForget
-	kindDiscard
 )
 
 // Renew takes a new producer: all sequences start again at 0.
@@ -48,8 +47,8 @@ type PutSettings struct {
 	JSON []byte
 }
 
-// PutFile stores a file. A known file keeps its positions (State.Mark, State.Finished, Sealed, Acked): only Seal, Move
-// and Discard change those. A file that was truncated, or lost its end in a power cut, takes a new FileRef.
+// PutFile stores a file. A known file keeps its positions (State.Mark, Trail and Finished, Sealed): only Seal and
+// Move change those. A file that was truncated, or lost its end in a power cut, takes a new FileRef.
 type PutFile struct {
 	Ref  FileRef
 	File File
@@ -86,13 +85,6 @@ type Forget struct {
 	File FileRef
 }
 
-// Discard drops all pending batches and moves their files back to before them, so that the lines are read, cut into
-// batches and partitioned again. The caller must know that none of them is in Kafka or can still arrive there. Where a
-// later record of the same file is in Kafka already (ErrInterleaved), reading again would deliver that record twice,
-// and only Renew is left. The sequences of the discarded batches are used up, so the producer is given up with them:
-// the next Seal needs a Renew before it.
-type Discard struct{}
-
 func (Renew) kind() byte       { return kindRenew }
 func (PutSettings) kind() byte { return kindSettings }
 func (PutFile) kind() byte     { return kindFile }
@@ -100,7 +92,6 @@ func (Seal) kind() byte        { return kindSeal }
 func (Move) kind() byte        { return kindMove }
 func (Ack) kind() byte         { return kindAck }
 func (Forget) kind() byte      { return kindForget }
-func (Discard) kind() byte     { return kindDiscard }
 
 // Renumber returns copies of batches numbered from 0 on each partition, for Renew.
 func Renumber(batches []Batch) []Batch {

@@ -22,6 +22,7 @@ func appendSnapshot(dst []byte, s *State) []byte {
 		dst = binary.AppendVarint(binary.AppendVarint(dst, int64(id)), int64(p.NextSequence))
 		dst = binary.AppendVarint(dst, p.AckedOffset)
 	}
+	dst = binary.AppendVarint(dst, s.SealedAt)
 	dst = binary.AppendUvarint(dst, uint64(s.NextRef))
 	dst = binary.AppendUvarint(dst, uint64(len(s.Files)))
 	for _, ref := range slices.Sorted(maps.Keys(s.Files)) {
@@ -46,6 +47,7 @@ func decodeSnapshot(payload []byte) (*State, error) {
 		id := r.int32()
 		s.Partitions[id] = Partition{NextSequence: r.int32(), AckedOffset: r.varint()}
 	}
+	s.SealedAt = r.varint()
 	s.NextRef = FileRef(r.uint32())
 	for n := r.count(32); n > 0 && r.err == nil; n-- {
 		ref := FileRef(r.uint32())

@@ -5,8 +5,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-
-	"github.com/logpipe/logpipe/agent/decode"
 )
 
 // Partition is what the journal knows of one partition under the present producer.
@@ -20,7 +18,7 @@ type Partition struct {
 // State is all that a journal holds. Only records change it, when they are appended and when they are read back alike.
 type State struct {
 	Producer Producer `json:"producer"`
-	// HasProducer says that Producer may seal batches: there was a Renew, and no Discard since.
+	// HasProducer says that Producer may seal batches: there was a Renew.
 	HasProducer bool                `json:"hasProducer"`
 	Partitions  map[int32]Partition `json:"partitions"`
 	Files       map[FileRef]File    `json:"files"`
@@ -32,6 +30,8 @@ type State struct {
 	Pending []Batch `json:"pending"`
 	// NextRef is above every FileRef ever used.
 	NextRef FileRef `json:"nextRef"`
+	// SealedAt is when the newest batch was sealed, in milliseconds since the epoch, 0 if there was none.
+	SealedAt int64 `json:"sealedAt"`
 }
 
 func newState() *State {
@@ -61,44 +61,6 @@ func (s *State) Partition(p int32) Partition {
 	return Partition{AckedOffset: -1}
 }
 
-// AckedPosition returns where reading of the file would have to start for nothing of it to be pending: below the
-// returned mark every byte is acknowledged or was dropped. It is false for an unknown file.
-func (s *State) AckedPosition(ref FileRef) (Move, bool) {
-	f, ok := s.Files[ref]
-	if !ok {
-		return Move{}, false
-	}
-	at := Move{File: ref, Mark: f.State.Mark, Sealed: f.Sealed, Finished: f.State.Finished}
-	for i := range s.Pending {
-		for _, span := range s.Pending[i].Spans {
-			if span.File == ref {
-				at.rewind(span)
-			}
-		}
-	}
-	return at, true
-}
-
-// rewind moves m to before span. Spans of one file may start decoding before each other's first record, so the mark and
-// the position go back independently.
-func (m *Move) rewind(span Span) {
-	m.Finished = false
-	if span.Clean.Offset < m.Mark.Offset {
-		m.Mark = span.Clean
-	}
-	if before := justBefore(span.First); span.Count > 0 && before.Compare(m.Sealed) < 0 {
-		m.Sealed = before
-	}
-}
-
-// justBefore returns the position with nothing between it and p.
-func justBefore(p decode.Position) decode.Position {
-	if p.Index > 0 {
-		return decode.Position{End: p.End, Index: p.Index - 1}
-	}
-	return decode.Position{End: p.End - 1, Index: math.MaxInt32}
-}
-
 func (r PutSettings) apply(s *State) error {
 	if r.ID <= s.NewestSettings {
 		return fmt.Errorf("settings %d: not above %d", r.ID, s.NewestSettings)
@@ -120,8 +82,8 @@ func (r PutFile) apply(s *State) error {
 	old, known := s.Files[r.Ref]
 	switch {
 	case known:
-		r.File.State.Mark, r.File.State.Finished = old.State.Mark, old.State.Finished
-		r.File.Sealed, r.File.Acked = old.Sealed, old.Acked
+		r.File.State.Mark, r.File.State.Trail, r.File.State.Finished = old.State.Mark, old.State.Trail, old.State.Finished
+		r.File.Sealed = old.Sealed
 	case r.Ref < s.NextRef:
 		return fmt.Errorf("file %d: the reference was used before", r.Ref)
 	case r.Ref == math.MaxUint32:
@@ -154,7 +116,10 @@ func (m Move) check(s *State) error {
 
 func (m Move) set(s *State) {
 	f := s.Files[m.File]
-	f.State.Mark, f.State.Finished, f.Sealed = m.Mark, m.Finished, m.Sealed
+	f.State.Trail = f.State.Trail.Then(f.State.Mark)
+	if f.State.Mark, f.State.Finished, f.Sealed = m.Mark, m.Finished, m.Sealed; m.Finished {
+		f.State.Trail = nil
+	}
 	s.Files[m.File] = f
 }
 

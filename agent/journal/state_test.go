@@ -1,7 +1,6 @@
 package journal
 
 import (
-	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -9,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/logpipe/logpipe/agent/decode"
+	"github.com/logpipe/logpipe/agent/tail"
 )
 
 // applyAll applies records to a state that start made.
@@ -90,11 +90,6 @@ func TestApplyRefuses(t *testing.T) {
 		"a seal of an unknown file's position": {
 			record:  Seal{Batches: []Batch{batch(0, 0, lines(1, 1, 4))}, Moves: []Move{moveTo(1, 4), moveTo(7, 1)}},
 			wantErr: "file 7: unknown",
-		},
-		"a seal after a discard without a new producer": {
-			given:   []Record{Discard{}},
-			record:  seal(0, 0, 1, 1, 4),
-			wantErr: "seal without a producer",
 		},
 		"a position that moves back": {
 			given:   []Record{moveTo(1, 4)},
@@ -184,89 +179,6 @@ func TestApplyRefuses(t *testing.T) {
 	}
 }
 
-func TestAckedPosition(t *testing.T) {
-	tests := map[string]struct {
-		given []Record
-		want  Move
-	}{
-		"nothing pending": {
-			given: []Record{seal(0, 0, 1, 1, 4), Ack{Count: 4}},
-			want:  moveTo(1, 4),
-		},
-		"all pending": {
-			given: []Record{seal(0, 0, 1, 1, 4)},
-			want:  Move{File: 1, Mark: markAt(0), Sealed: decode.Position{End: 99, Index: math.MaxInt32}},
-		},
-		"a later batch of another partition acknowledged first": {
-			given: []Record{seal(0, 0, 1, 1, 4), seal(1, 0, 1, 5, 4), Ack{Partition: 1, Count: 4}},
-			want:  Move{File: 1, Mark: markAt(0), Sealed: decode.Position{End: 99, Index: math.MaxInt32}},
-		},
-		"the first of two batches acknowledged": {
-			given: []Record{seal(0, 0, 1, 1, 4), seal(1, 0, 1, 5, 4), Ack{Partition: 0, Count: 4}},
-			want:  Move{File: 1, Mark: markAt(400), Sealed: decode.Position{End: 499, Index: math.MaxInt32}},
-		},
-		"only the beginning of a record that another file completes": {
-			given: []Record{
-				seal(0, 0, 1, 1, 4), Ack{Count: 4},
-				Seal{
-					Batches: []Batch{batch(0, 4, Span{File: 1, Clean: markAt(400)},
-						Span{File: 2, First: decode.Position{End: 10}, Last: decode.Position{End: 10}, Count: 1, Carry: true})},
-					Moves: []Move{
-						{File: 1, Mark: markAt(450), Sealed: decode.Position{End: 400}, Finished: true}, moveTo(2, 1),
-					},
-				},
-			},
-			want: Move{File: 1, Mark: markAt(400), Sealed: decode.Position{End: 400}},
-		},
-	}
-	for name, tc := range tests {
-		t.Run(name, func(t *testing.T) {
-			got, ok := applyAll(t, tc.given...).AckedPosition(1)
-			if !ok {
-				t.Fatal("the file is unknown")
-			}
-			if diff := cmp.Diff(tc.want, got); diff != "" {
-				t.Errorf("position (-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
-func TestDiscardMovesFilesBack(t *testing.T) {
-	s := applyAll(t,
-		seal(0, 0, 1, 1, 4), Ack{Count: 4, BaseOffset: 7},
-		seal(0, 4, 1, 5, 4), seal(1, 0, 1, 9, 2), seal(1, 2, 2, 1, 3), moveTo(1, 12), Discard{})
-	if s.HasProducer || len(s.Pending) > 0 {
-		t.Errorf("producer %v, %d batches pending after Discard", s.HasProducer, len(s.Pending))
-	}
-	if diff := cmp.Diff(decode.Position{End: 499, Index: math.MaxInt32}, s.Files[1].Sealed); diff != "" {
-		t.Errorf("position of file 1 (-want +got):\n%s", diff)
-	}
-	if diff := cmp.Diff(markAt(400), s.Files[1].State.Mark); diff != "" {
-		t.Errorf("mark of file 1 (-want +got):\n%s", diff)
-	}
-	if diff := cmp.Diff(markAt(0), s.Files[2].State.Mark); diff != "" {
-		t.Errorf("mark of file 2 (-want +got):\n%s", diff)
-	}
-	again := Producer{ID: producerA.ID, Epoch: 1, ClusterID: producerA.ClusterID, TopicID: producerA.TopicID}
-	for _, r := range []Record{Renew{Producer: again}, seal(5, 0, 1, 5, 8)} {
-		if err := r.apply(s); err != nil {
-			t.Errorf("the discarded lines cannot be sealed again: %v", err)
-		}
-	}
-}
-
-func TestDiscardIsRefusedWhereItWouldDuplicate(t *testing.T) {
-	s := applyAll(t, seal(0, 0, 1, 1, 4), seal(1, 0, 1, 5, 4), Ack{Partition: 1, Count: 4})
-	before := string(appendSnapshot(nil, s))
-	if err := (Discard{}).apply(s); !errors.Is(err, ErrInterleaved) {
-		t.Fatalf("error %v, want ErrInterleaved", err)
-	}
-	if string(appendSnapshot(nil, s)) != before {
-		t.Error("the refused record changed the state")
-	}
-}
-
 func TestRenewNumbersPendingBatchesAnew(t *testing.T) {
 	s := applyAll(t,
 		seal(0, 0, 1, 1, 4), Ack{Count: 4, BaseOffset: 100},
@@ -314,9 +226,11 @@ func TestSettingsLiveAsLongAsTheyAreNamed(t *testing.T) {
 }
 
 func TestPutFileKeepsPositions(t *testing.T) {
-	s := applyAll(t, seal(0, 0, 1, 1, 4), Ack{Count: 4}, PutFile{Ref: 1, File: testFile("/var/log/a.log.1")})
+	s := applyAll(t, seal(0, 0, 1, 1, 4), Ack{Count: 4}, seal(0, 4, 1, 5, 4),
+		PutFile{Ref: 1, File: testFile("/var/log/a.log.1")})
 	want := testFile("/var/log/a.log.1")
-	want.State.Mark, want.Sealed, want.Acked = markAt(400), decode.Position{End: 400}, decode.Position{End: 400}
+	want.State.Mark, want.State.Trail = markAt(800), tail.Trail{markAt(400)}
+	want.Sealed = decode.Position{End: 800}
 	if diff := cmp.Diff(want, s.Files[1]); diff != "" {
 		t.Errorf("file (-want +got):\n%s", diff)
 	}

@@ -14,6 +14,9 @@ type Disk interface {
 	List(dir string) ([]string, error)
 	// Look describes what is at path itself: a symbolic link is not followed.
 	Look(path string) (Info, error)
+	// Boot tells one run of the machine from another, and since when it runs by the clock that dates files. The name is
+	// empty where nobody knows.
+	Boot() (name string, since time.Time)
 	// Open opens a regular file for reading. No part of its path below root may be a symbolic link.
 	Open(root, path string) (Handle, error)
 }

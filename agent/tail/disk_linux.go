@@ -190,11 +190,15 @@ func (h handle) Generation() uint32 {
 	return uint32(v)
 }
 
-// bootID tells one boot of the machine from another; empty where the kernel does not say.
-func bootID() string {
+// Boot implements Disk.
+func (machine) Boot() (name string, since time.Time) {
+	var up unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &up); err != nil {
+		return "", time.Time{}
+	}
 	data, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
-		return ""
+		return "", time.Time{}
 	}
-	return strings.TrimSpace(string(data))
+	return strings.TrimSpace(string(data)), time.Now().Add(-time.Duration(up.Nano()))
 }

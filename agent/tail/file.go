@@ -36,7 +36,13 @@ type File struct {
 	// tail holds the bytes before position, or nil until they were read and compared with mark.
 	tail []byte
 	mark Mark
-	boot string
+	// began, behind, trail and boot are as in State.
+	began  int64
+	behind uint32
+	trail  Trail
+	boot   string
+	cut    *Mark // it was cut off there, by a power cut, and is replaced by what is behind
+	end    int64 // it is opened again, and what is behind that is another file
 
 	fd  Handle
 	zip *gzipReader
@@ -48,6 +54,7 @@ type File struct {
 	gone     bool      // it has no name any more
 	gzip     bool      // only its compressed form has a name
 	replaced bool      // it was truncated, and its copy not looked for yet
+	shorn    bool      // before it was truncated, a power cut may have taken what was read of it
 	passed   bool      // it was truncated, and its copy ends before the position
 	idle     bool      // it was read to its end, and has a name to find it by
 	finished bool
@@ -62,11 +69,15 @@ func (f *File) Path() string { return f.path }
 // Source is the name under which the file was first seen.
 func (f *File) Source() string { return f.source }
 
-// Afresh tells whether the file begins behind a truncation: what is missing of the file before it was not copied.
+// Afresh tells whether the file begins behind a truncation or a power cut: what is missing of the one before it was not
+// copied, or is gone.
 func (f *File) Afresh() bool { return f.id.Incarnation > 0 }
 
 // Position is the offset from where Read reads.
 func (f *File) Position() int64 { return f.position }
+
+// HasName tells whether the file is the one that has the name under which logs of it are written.
+func (f *File) HasName() bool { return f.live && !f.rotated && !f.gone }
 
 // Lag is how many bytes are known to be unread. Those of a compressed file are not known.
 func (f *File) Lag() int64 {
@@ -82,24 +93,17 @@ func (f *File) Read(buf []byte) (int, error) {
 	if f.replaced {
 		return 0, ErrReplaced
 	}
+	if err := f.prove(); err != nil {
+		return 0, err
+	}
 	if err := f.open(); err != nil {
 		return 0, err
 	}
+	if f.end > 0 {
+		buf = buf[:max(0, min(int64(len(buf)), f.end-f.position))]
+	}
 	if f.zip != nil {
-		n, err := f.zip.peek(buf)
-		if refused := f.zip.err; n < len(buf) && passing(refused) {
-			if n = bytes.LastIndexByte(buf[:n], '\n') + 1; n > 0 {
-				return n, nil // the rest would look like the end
-			}
-			f.closeFile() // the next Read begins anew
-			return 0, fmt.Errorf("read %s: %w", f.path, refused)
-		}
-		if !f.Cut() || !f.zip.grown(f.fd) {
-			return n, err
-		}
-		f.closeFile() // it was not whole when it was opened
-		f.changed = f.set.now()
-		return f.Read(buf)
+		return f.readGzip(buf)
 	}
 	before := min(f.position, MarkBytes)
 	n, err := f.fd.ReadAround(f.overlap[:before], buf, f.position-before)
@@ -107,7 +111,7 @@ func (f *File) Read(buf []byte) (int, error) {
 		return 0, fmt.Errorf("read %s: %w", f.path, err)
 	}
 	if int64(n) < before {
-		return 0, f.shrunk()
+		return 0, f.missing()
 	}
 	n -= int(before)
 	if !f.continues(f.overlap[:before]) || f.position == 0 && !f.beginsWith(buf[:n], n < len(buf)) {
@@ -121,6 +125,24 @@ func (f *File) Read(buf []byte) (int, error) {
 		f.size, f.changed = end, f.set.now()
 	}
 	return n, nil
+}
+
+// readGzip is Read for a compressed file.
+func (f *File) readGzip(buf []byte) (int, error) {
+	n, err := f.zip.peek(buf)
+	if refused := f.zip.err; n < len(buf) && passing(refused) {
+		if n = bytes.LastIndexByte(buf[:n], '\n') + 1; n > 0 {
+			return n, nil // the rest would look like the end
+		}
+		f.closeFile() // the next Read begins anew
+		return 0, fmt.Errorf("read %s: %w", f.path, refused)
+	}
+	if !f.Cut() || !f.zip.grown(f.fd) {
+		return n, err
+	}
+	f.closeFile() // it was not whole when it was opened
+	f.changed = f.set.now()
+	return f.Read(buf)
 }
 
 // continues tells whether before is what was before the position when it was read.
@@ -142,32 +164,6 @@ func (f *File) beginsWith(data []byte, all bool) bool {
 		return !all
 	}
 	return f.head.Bytes == 0 || xxhash.Sum64(data[:f.head.Bytes]) == f.head.Hash
-}
-
-// shrunk is called when the file ends before the position. After a power cut the page cache is lost, and with it the
-// end of the file; where the head is still the same, reading goes on at the new end.
-func (f *File) shrunk() error {
-	found, err := f.fd.Look()
-	if err != nil {
-		return err
-	}
-	if !f.mayHaveLostCache(found.Size) {
-		return f.missing()
-	}
-	same, err := f.headMatches(f.fd)
-	if err != nil {
-		return fmt.Errorf("read %s: %w", f.path, err)
-	}
-	if !same {
-		return f.missing()
-	}
-	end, err := bytesBefore(f.fd, found.Size)
-	if err != nil {
-		return fmt.Errorf("read %s: %w", f.path, err)
-	}
-	f.set.lostCache += f.position - found.Size
-	f.position, f.mark, f.tail = found.Size, Mark{Offset: found.Size}, end
-	return io.EOF
 }
 
 // open opens the file where it is now.
@@ -247,6 +243,9 @@ func lastBytes(before, data []byte) []byte {
 
 // MarkAt returns the mark for an offset inside chunk, the bytes at the position that Read gave last.
 func (f *File) MarkAt(offset int64, chunk []byte) Mark {
+	if offset == f.position {
+		return f.mark
+	}
 	data := chunk[:offset-f.position]
 	if len(data) >= MarkBytes {
 		return Mark{Offset: offset, Hash: xxhash.Sum64(data[len(data)-MarkBytes:])}
@@ -320,7 +319,7 @@ func (f *File) Resume() { f.finished = false }
 
 // Idle closes the descriptor of a file that is read to its end and can be found again by its name.
 func (f *File) Idle() {
-	if f.live && !f.rotated && !f.gone && !f.gzip && f.Lag() == 0 {
+	if f.HasName() && !f.gzip && f.Lag() == 0 {
 		f.closeFile()
 		f.idle = true
 	}
@@ -346,7 +345,8 @@ func (f *File) closeFile() {
 // State is what has to be stored of the file to find it again and go on at mark.
 func (f *File) State(mark Mark) State {
 	return State{
-		Identity: f.id, Born: f.born, Path: f.path, Head: f.head, Mark: mark, Boot: f.set.boot, Finished: f.finished,
+		Identity: f.id, Born: f.born, Path: f.path, Head: f.head, Mark: mark, Began: f.began, Behind: f.behind,
+		Trail: f.trail, Boot: f.boot, Finished: f.finished,
 	}
 }
 

@@ -26,7 +26,7 @@ func (s *Set) Scan() Changes {
 	var all Changes
 	for range scanPasses {
 		changes := s.pass()
-		all.New, all.Problems = append(all.New, changes.New...), changes.Problems
+		all.New, all.Cut, all.Problems = append(all.New, changes.New...), append(all.Cut, changes.Cut...), changes.Problems
 		if len(s.vanished) == 0 {
 			break
 		}
@@ -50,10 +50,11 @@ func (s *Set) pass() Changes {
 	unknown := s.match(&changes)
 	s.present, s.vanished, s.listings = map[string]bool{}, map[string]bool{}, map[string]*listing{}
 	for _, f := range s.files {
-		if f.scan != s.scans && !f.gone && !f.replaced {
+		if f.scan != s.scans && !f.gone && (!f.replaced || f.rotated) {
 			s.trace(f)
 		}
 	}
+	s.proveAll()
 	s.placeReplaced(&changes)
 	for _, c := range unknown {
 		s.present[c.path] = true
@@ -66,6 +67,15 @@ func (s *Set) pass() Changes {
 	}
 	s.welcomeOrphans(&changes)
 	return changes
+}
+
+// proveAll looks at the files that were read before the machine was started.
+func (s *Set) proveAll() {
+	for _, f := range s.files {
+		if f.scan == s.scans && f.unproven() {
+			s.refused(f.path, f.prove()) // whoever reads it asks again
+		}
+	}
 }
 
 // holdRefused leaves the new files of a name to the next pass if the disk did not tell what all of them are: others may
@@ -199,17 +209,15 @@ func (s *Set) note(path string, found Info, live bool) bool {
 		if f == nil {
 			return false
 		}
-		f.path, f.scan = path, s.scans
+		f.moved(path)
+		f.scan = s.scans
 		return true
 	}
 	if f.scan == s.scans {
 		return true // a hard link: one name is enough
 	}
-	if f.path != path {
-		f.path = path
-		f.rotate(path != f.source)
-	}
-	if found.Size < max(f.position, int64(f.head.Bytes)) && !f.mayHaveLostCache(found.Size) {
+	f.moved(path)
+	if found.Size < max(f.position, int64(f.head.Bytes)) && !f.earlier() {
 		f.truncate()
 	}
 	if found.Size > f.size {
@@ -222,8 +230,12 @@ func (s *Set) note(path string, found Info, live bool) bool {
 	return true
 }
 
-func (f *File) mayHaveLostCache(size int64) bool {
-	return f.tail == nil && f.boot != "" && f.boot != f.set.boot && size > 0
+// moved notes the name that the file has now.
+func (f *File) moved(path string) {
+	if f.path != path {
+		f.path = path
+		f.rotate(path != f.source)
+	}
 }
 
 // sweep reports files that are no more.

@@ -42,6 +42,9 @@ type Config struct {
 	// Unsettled tells whether something that was read would be read again after a crash. It is asked only of files that
 	// are not InUse. nil: never.
 	Unsettled func(f *File) bool
+	// Seen is when files of an earlier run were read last, by the clock that dates files. What was changed later was
+	// written to since.
+	Seen time.Time
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
 	// Disk is where the files are. Default the machine's.
@@ -77,6 +80,15 @@ type Changes struct {
 	Gone []Gone
 	// Problems are files that match but can't be read.
 	Problems []Problem
+	// Cut are files of which a power cut took the end.
+	Cut []Cut
+}
+
+// Cut is a file that goes on as another one, New too, where a power cut has cut it off. Bytes were read before from
+// there on.
+type Cut struct {
+	File  *File
+	Bytes int64
 }
 
 // Gone is a file that is no more.
@@ -87,16 +99,18 @@ type Gone struct {
 
 // Set knows all files that match, and those that did.
 type Set struct {
-	cfg   Config
-	disk  Disk
-	boot  string
-	files []*File
+	cfg  Config
+	disk Disk
+	// boot is the present run of the machine, since booted.
+	boot   string
+	booted time.Time
+	files  []*File
 	// byInode finds files by inode number; several may have had it.
 	byInode map[uint64][]*File
 	// newest is the last file that had a name, by name.
 	newest map[string]*File
-	// remains are copies of what truncated files began with, by the Ref of these. All of them was read.
-	remains map[uint32]*File
+	// remains are what there is of files that were truncated or cut off, by the Ref of these.
+	remains map[uint32]remains
 	// suspects are files that wait for the log to be truncated that they may be copies of.
 	suspects map[Identity]suspect
 	// present are the names of the unknown files of the Scan at hand.
@@ -116,8 +130,13 @@ type Set struct {
 	rescan bool
 	roots  []string
 	watch  *watcher
-	// lostCache counts bytes that a power cut took from files after they were read.
-	lostCache int64
+}
+
+// remains are the beginning of a file up to an end, 0 for no end, in another one. All of that was read.
+type remains struct {
+	in     *File
+	end    int64
+	copied bool
 }
 
 // CheckPattern returns an error if pattern is not an absolute glob pattern: * and ? within one path element, ** over
@@ -158,10 +177,11 @@ func NewSet(cfg Config, known []Known) *Set {
 		cfg.Disk = machine{}
 	}
 	s := &Set{
-		cfg: cfg, disk: cfg.Disk, boot: bootID(), byInode: map[uint64][]*File{}, newest: map[string]*File{},
-		remains: map[uint32]*File{}, suspects: map[Identity]suspect{},
+		cfg: cfg, disk: cfg.Disk, byInode: map[uint64][]*File{}, newest: map[string]*File{},
+		remains: map[uint32]remains{}, suspects: map[Identity]suspect{},
 		first: len(known) == 0,
 	}
+	s.boot, s.booted = cfg.Disk.Boot()
 	for _, pattern := range cfg.Include {
 		root, _ := doublestar.SplitPattern(filepath.ToSlash(pattern))
 		s.roots = append(s.roots, root)
@@ -169,7 +189,8 @@ func NewSet(cfg Config, known []Known) *Set {
 	for _, k := range known {
 		f := &File{
 			Ref: k.Ref, set: s, id: k.State.Identity, born: k.State.Born, source: k.Source, path: k.State.Path,
-			head: k.State.Head, boot: k.State.Boot, finished: k.State.Finished, changed: cfg.Now(), watch: -1,
+			head: k.State.Head, began: k.State.Began, behind: k.State.Behind, trail: k.State.Trail, boot: k.State.Boot,
+			finished: k.State.Finished, changed: cfg.Now(), watch: -1,
 			gzip: strings.HasSuffix(k.State.Path, gzSuffix), rotated: k.State.Path != k.Source,
 		}
 		f.Rewind(k.State.Mark)
@@ -179,6 +200,7 @@ func NewSet(cfg Config, known []Known) *Set {
 	for _, f := range s.files {
 		f.replaced = !f.gzip && s.hasSuccessor(f)
 	}
+	s.leaveKnown()
 	return s
 }
 
@@ -205,7 +227,7 @@ func (s *Set) drop(f *File) {
 	if s.newest[f.source] == f {
 		delete(s.newest, f.source)
 	}
-	maps.DeleteFunc(s.remains, func(_ uint32, copied *File) bool { return copied == f })
+	maps.DeleteFunc(s.remains, func(_ uint32, r remains) bool { return r.in == f })
 	s.byInode[f.id.Inode] = slices.DeleteFunc(s.byInode[f.id.Inode], func(g *File) bool { return g == f })
 	if len(s.byInode[f.id.Inode]) == 0 {
 		delete(s.byInode, f.id.Inode)
@@ -244,13 +266,12 @@ func (s *Set) findReplaced(id Identity) *File {
 }
 
 // knows tells whether a file, or the compressed form of one, has the inode.
-func (s *Set) knows(id Identity) bool { return s.find(id) != nil || s.findGzip(id) != nil }
+func (s *Set) knows(id Identity) bool {
+	return s.find(id) != nil || s.findGzip(id) != nil || s.findReplaced(id) != nil
+}
 
 // Files lists all files of the set.
 func (s *Set) Files() []*File { return s.files }
-
-// LostCache counts bytes that power cuts took from files after they were read.
-func (s *Set) LostCache() int64 { return s.lostCache }
 
 // Rescan asks for a Scan soon.
 func (s *Set) Rescan() { s.rescan = true }
@@ -276,19 +297,37 @@ func (s *Set) Close() error {
 	return s.watch.close()
 }
 
+// whatIsLeft returns what there is of the file with a reference: most often the file itself.
+func (s *Set) whatIsLeft(ref uint32) remains {
+	left, ok := s.remains[ref]
+	if i := slices.IndexFunc(s.files, func(f *File) bool { return f.Ref == ref }); !ok && i >= 0 {
+		left.in = s.files[i]
+	}
+	return left
+}
+
+// Sought tells whether the file with a reference was truncated, or lost its end, and what is left of it is still looked
+// for: one of the next Scans knows.
+func (s *Set) Sought(ref uint32) bool {
+	f := s.whatIsLeft(ref).in
+	return f != nil && f.replaced && !f.gone && !f.passed && !f.gzip
+}
+
 // Open opens the file with a reference once more, at mark, to read again what is pending. It must be closed. Of one
 // that was truncated there may be only a beginning.
 func (s *Set) Open(ref uint32, mark Mark) (*File, error) {
-	i := slices.IndexFunc(s.files, func(f *File) bool { return f.Ref == ref })
-	f := s.remains[ref]
-	if f == nil && i < 0 {
+	left := s.whatIsLeft(ref)
+	f := left.in
+	if f == nil || left.end > 0 && mark.Offset > left.end {
 		return nil, ErrNotFound
 	}
-	again := &File{set: s, watch: -1, copied: true}
-	if f == nil {
-		f = s.files[i]
-		again.of, again.copied = f, f.rotated
+	if err := f.prove(); err != nil {
+		return nil, err
 	}
+	if f.cut != nil {
+		return nil, ErrReplaced // the next Scan says where it goes on
+	}
+	again := &File{set: s, watch: -1, of: f, copied: left.copied || f.rotated, end: left.end}
 	again.id, again.path, again.head, again.gzip, again.gone = f.id, f.path, f.head, f.gzip, f.gone
 	again.Rewind(mark)
 	if f.fd == nil {

@@ -44,7 +44,14 @@ type State struct {
 	// Mark is the offset from where reading goes on, and the hash of what is before it. In a gzip file both count
 	// decompressed bytes.
 	Mark Mark `json:"mark"`
-	// Boot is the boot id under which the file was last seen: a file that shrank since then lost its page cache.
+	// Began is the offset at which this incarnation begins, 0 unless a power cut ended the one before, of which it has the
+	// Ref then.
+	Began  int64  `json:"began,omitempty"`
+	Behind uint32 `json:"behind,omitempty"`
+	// Trail leads to Mark. The owner keeps it; see Trail.Then.
+	Trail Trail `json:"trail,omitempty"`
+	// Boot is the boot id of the machine when the file was last known to have all that was read of it: since then a power
+	// cut may have taken the end.
 	Boot string `json:"boot,omitempty"`
 	// Finished says that every byte was read and that the file can no longer grow. The state is kept until the file and
 	// its compressed form are gone, or the compressed form would be taken for a new file.

@@ -31,12 +31,14 @@ type lab struct {
 	refs   uint32
 	// renamed says that a file was renamed between a scan and a read, or could not be read for now.
 	renamed bool
+	// trails are kept as an owner does.
+	trails map[*File]Trail
 	// unchained allows files that follow no other.
 	unchained bool
 }
 
 func newLab(t *testing.T, change func(*Config)) *lab {
-	l := &lab{t: t, dir: t.TempDir(), now: time.Now(), before: map[*File]*File{}}
+	l := &lab{t: t, dir: t.TempDir(), now: time.Now(), before: map[*File]*File{}, trails: map[*File]Trail{}}
 	l.cfg = Config{Include: []string{l.dir + "/app.log"}, Compressed: true, Now: func() time.Time { return l.now }}
 	if change != nil {
 		change(&l.cfg)
@@ -124,6 +126,7 @@ func (l *lab) read(f *File) string {
 			return out.String()
 		}
 		out.Write(buf[:n])
+		l.trails[f] = l.trails[f].Then(f.mark)
 		f.Advance(n, buf[:n])
 	}
 }
@@ -159,7 +162,9 @@ func (l *lab) restart() {
 	l.t.Helper()
 	var known []Known
 	for _, f := range l.set.Files() {
-		known = append(known, Known{Ref: f.Ref, Source: f.source, State: f.State(f.mark)})
+		state := f.State(f.mark)
+		state.Trail = l.trails[f]
+		known = append(known, Known{Ref: f.Ref, Source: f.source, State: state})
 	}
 	l.check(l.set.Close())
 	l.set = NewSet(l.cfg, known)
@@ -505,26 +510,6 @@ func TestIgnoreOlder(t *testing.T) {
 	l.now = l.now.Add(2 * time.Hour)
 	if got := l.readAll(); got != "" {
 		t.Errorf("got %q", got)
-	}
-}
-
-func TestPowerCut(t *testing.T) {
-	l := newLab(t, nil)
-	l.append("app.log", lines(0, 30))
-	l.readAll()
-	l.restart()
-	l.order[0].boot = "another boot"
-	l.check(os.Truncate(l.path("app.log"), int64(len(lines(0, 25)))))
-	l.append("app.log", "") // the page cache was lost: five lines that were read are gone from the disk
-	if got := l.readAll(); got != "" {
-		t.Fatalf("read again: %q", got)
-	}
-	l.append("app.log", lines(30, 31))
-	if got := l.readAll(); got != lines(30, 31) {
-		t.Errorf("got %q", got)
-	}
-	if want := int64(len(lines(25, 30))); l.set.LostCache() != want {
-		t.Errorf("lost %d bytes of cache, want %d", l.set.LostCache(), want)
 	}
 }
 

@@ -263,3 +263,29 @@ func TestCompressedFileThatBeginsLikeAnother(t *testing.T) {
 	disk.path = ""
 	l.want(lines(0, 20), text+l.readAll())
 }
+
+// TestNamesMoveWhileCopyIsLookedFor gives the name of a truncated log's compressed copy to another, without its ending,
+// while that is looked for.
+func TestNamesMoveWhileCopyIsLookedFor(t *testing.T) {
+	for looks := range 8 {
+		t.Run(fmt.Sprintf("at look %d", looks), func(t *testing.T) {
+			l, disk := newShiftingLab(t, looks)
+			l.append("app.log", lines(0, 30))
+			text := l.readAll()
+			l.gz("app.log.2.gz", []byte(lines(0, 40)))
+			l.empty()
+			l.append("app.log", lines(40, 60))
+			disk.path, disk.shift = l.path("app.log.2.gz"), func() {
+				l.rename("app.log.2.gz", "app.log.3.gz")
+				l.copy("app.log.2")
+				l.empty()
+				l.append("app.log", lines(60, 70))
+				disk.shift = func() {}
+			}
+			l.restart()
+			text += l.readAll()
+			disk.shift() // unless that was not looked at so often
+			l.want(lines(0, 70), text+l.readAll())
+		})
+	}
+}

@@ -60,7 +60,7 @@ func (s *Set) welcome(c candidate, changes *Changes) {
 
 // welcomeMissed takes the files that came between before and live, and returns the newest of them.
 func (s *Set) welcomeMissed(before *File, live string, changes *Changes) *File {
-	for _, between := range s.between(before, live, changes) {
+	for _, between := range s.newerForms(before, live, changes) {
 		between.follow(before)
 		changes.New = append(changes.New, Found{File: between, Before: before})
 		before = between
@@ -148,7 +148,8 @@ func (s *Set) create(c candidate, name string, changes *Changes) *File {
 	zipped := strings.HasSuffix(c.path, gzSuffix)
 	f := &File{
 		set: s, id: c.info.ID, born: c.info.ID.Birth, source: name, path: c.path, size: c.info.Size, changed: s.now(),
-		live: !zipped && name == c.path, rotated: name != c.path, gzip: zipped, scan: s.scans, watch: -1,
+		live: !zipped && name == c.path, rotated: name != c.path, gzip: zipped, boot: s.boot,
+		scan: s.scans, watch: -1,
 	}
 	if zipped && name == c.path {
 		f.source = strings.TrimSuffix(c.path, gzSuffix)
@@ -205,9 +206,9 @@ func (s *Set) skip(f *File) {
 	}
 }
 
-// between makes files of those that came after before and were rotated away before live took the name, oldest first:
+// newerForms makes files of those that came after before and were rotated away before live took the name, oldest first:
 // what happened while nobody looked.
-func (s *Set) between(before *File, live string, changes *Changes) []*File {
+func (s *Set) newerForms(before *File, live string, changes *Changes) []*File {
 	if before == nil {
 		return nil
 	}
@@ -229,13 +230,26 @@ func (s *Set) unknownForms(live string, forms map[string]Info) []candidate {
 			continue
 		}
 		plain, zipped := strings.CutSuffix(path, gzSuffix)
-		if zipped && (!s.cfg.Compressed || s.mayExist(live, plain)) {
+		if zipped && (!s.cfg.Compressed || s.beingMade(live, plain, forms)) {
 			continue
 		}
 		unknown = append(unknown, candidate{path, found})
 	}
 	slices.SortFunc(unknown, func(a, b candidate) int { return compareRotated(live, a.path, b.path) })
 	return unknown
+}
+
+// beingMade tells whether a file is just being compressed, as its plain form is there, too. If that was not there a
+// moment ago, names have moved since.
+func (s *Set) beingMade(live, plain string, forms map[string]Info) bool {
+	if _, seen := forms[plain]; seen {
+		return true
+	}
+	made := s.mayExist(live, plain)
+	if made {
+		s.hold(live)
+	}
+	return made
 }
 
 // newer tells whether the rotated file c was in use after before. Where before is gone, names by numbers may have moved

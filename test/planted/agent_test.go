@@ -91,14 +91,13 @@ var agentBugs = []bug{
 		{"tail/welcome.go", `s.missed(before, s.forms[live])`, `s.missed(before, nil)`},
 	}},
 	{"a copy of a truncated log is a log of its own", []edit{
-		{"tail/copy.go", `goesOn = s.goesOnIn(c, f)
-		return goesOn || s.readPast(c, f)`, `return false`},
+		{"tail/replace.go", `slices.IndexFunc(copies, func`, `slices.IndexFunc(copies[:0], func`},
 	}},
 	{"a copy is read while it is made", []edit{
 		{"tail/copy.go", `if prefix && s.suspected(c.info.ID) <= copyGrace ||`, `if prefix && false ||`},
 	}},
 	{"a copy that ends before the position is read", []edit{
-		{"tail/copy.go", `return goesOn || s.readPast(c, f)`, `return goesOn`},
+		{"tail/replace.go", `!found.goesOn && !f.shorn && s.readPast(c, f)`, `false`},
 	}},
 	{"a log goes on in its copy before it is known up to where it was read", []edit{
 		{"files.go", `return s != nil && s.feed.active`, `return s == nil`},
@@ -108,7 +107,7 @@ var agentBugs = []bug{
 		{"tail/file.go", `|| f.position == 0 && !f.beginsWith(buf[:n], n < len(buf)) {`, `{`},
 	}},
 	{"a record is carried over a truncation", []edit{
-		{"read.go", ` && !s.file.Afresh() && !s.after.file.Afresh()`, ``},
+		{"read.go", ` && !s.after.file.Afresh()`, ``},
 	}},
 	{"a file is given up while its name moves", []edit{
 		{"tail/trace.go", `case near.still(f.source):`, `case true:`},
@@ -119,6 +118,18 @@ var agentBugs = []bug{
 	{"what the disk did not tell of a name holds nothing up", []edit{
 		{"tail/scan.go", `	s.holdRefused()
 `, ``},
+	}},
+	{"what a power cut has left of a log is taken for another", []edit{
+		{"tail/powercut.go", `return f.earlier() && !f.gone`, `return false && !f.gone`},
+	}},
+	{"a log ends where a power cut has left it, though it was written to since", []edit{
+		{"tail/powercut.go", `found.Size >= f.position || f.set.writtenSince(found)`, `found.Size >= f.position`},
+	}},
+	{"what is behind a cut is forgotten to be that", []edit{
+		{"tail/powercut.go", `next.began, next.behind = f.cut.Offset, f.Ref`, `next.began = f.cut.Offset`},
+	}},
+	{"what is pending is read again beyond what a power cut has left", []edit{
+		{"tail/set.go", `end: left.end}`, `end: 0}`},
 	}},
 	{"a batch is lost with one of its files", []edit{
 		{"rebuild.go", `		err = errors.Join(err, missing)

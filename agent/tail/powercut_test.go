@@ -1,0 +1,175 @@
+package tail
+
+import (
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// bootDisk is a disk of a machine that is started again.
+type bootDisk struct {
+	Disk
+	name  string
+	since time.Time
+}
+
+// Boot implements Disk.
+func (d *bootDisk) Boot() (name string, since time.Time) { return d.name, d.since }
+
+// newBootLab has a machine whose power can be cut.
+func newBootLab(t *testing.T) (*lab, *bootDisk) {
+	disk := &bootDisk{machine{}, "first", time.Now().Add(-time.Hour)}
+	return newLab(t, func(cfg *Config) { cfg.Disk, cfg.Seen = disk, time.Now().Add(-30*time.Minute) }), disk
+}
+
+func (l *lab) shorten(name string, size int) {
+	l.t.Helper()
+	l.check(os.Truncate(l.path(name), int64(size)))
+}
+
+// age dates a file an hour back.
+func (l *lab) age(name string) {
+	l.t.Helper()
+	before := time.Now().Add(-time.Hour)
+	l.check(os.Chtimes(l.path(name), before, before))
+}
+
+func TestPowerCut(t *testing.T) {
+	read := lines(0, 30)
+	const torn = "line 25 of a log that"
+	const newLines = 100 // numbers of lines that are written after the cut
+	tests := map[string]struct {
+		// left is what the disk has kept of the log, added what was written before the agent looked.
+		left, added string
+		// wantAgain is what comes twice.
+		wantAgain string
+	}{
+		"nothing was lost":                       {left: read},
+		"nothing was lost, and a line added":     {left: read, added: lines(newLines, 101)},
+		"lines were lost":                        {left: lines(0, 25)},
+		"the end of a line was lost":             {left: lines(0, 25) + torn},
+		"all was lost":                           {left: ""},
+		"what is left is shorter than a head":    {left: lines(0, 2)},
+		"what is left is shorter than a batch":   {left: "line"},
+		"what was left was shorter than a batch": {left: "line\n", added: lines(newLines, 101), wantAgain: "line\n"},
+		"a line was added behind what was left":  {left: lines(0, 25), added: lines(newLines, 101)},
+		"a line was added behind a torn one": {
+			left: lines(0, 25) + torn, added: "\n" + lines(newLines, 101), wantAgain: torn},
+		"more was added than was lost":            {left: lines(0, 25) + torn, added: lines(newLines, 140), wantAgain: torn},
+		"more was added, and much had been lost":  {left: lines(0, 5) + torn, added: lines(newLines, 200), wantAgain: torn},
+		"a line was added where all had been":     {left: "", added: lines(newLines, 101)},
+		"more was added than there was":           {left: "", added: lines(newLines, 200)},
+		"other lines were there before the cut":   {left: lines(200, 225)},
+		"other lines were there, and some added":  {left: lines(200, 225), added: lines(newLines, 101)},
+		"more other lines than there were before": {left: lines(200, 250)},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			l, disk := newBootLab(t)
+			l.append("app.log", read)
+			l.want(read, l.readAll())
+			l.shorten("app.log", 0)
+			l.append("app.log", test.left)
+			if l.age("app.log"); test.added != "" {
+				l.append("app.log", test.added)
+			}
+			disk.name, disk.since = "second", time.Now().Add(-time.Minute)
+			l.restart()
+			want := test.wantAgain + test.added
+			if strings.HasPrefix(test.left, lines(200, 201)) {
+				want = test.left + test.added // it was truncated before
+			}
+			l.want(want, l.readAll())
+			l.append("app.log", "\n"+lines(500, 510))
+			l.want("\n"+lines(500, 510), l.readAll())
+			l.restart() // the same machine
+			l.want("", l.readAll())
+			disk.name = "third"
+			l.restart()
+			l.want("", l.readAll())
+		})
+	}
+}
+
+// TestPowerCutIsTold counts what was read and is not in the file any more.
+func TestPowerCutIsTold(t *testing.T) {
+	l, disk := newBootLab(t)
+	l.append("app.log", lines(0, 30))
+	l.readAll()
+	l.shorten("app.log", len(lines(0, 25)))
+	l.age("app.log")
+	disk.name, disk.since = "second", time.Now()
+	l.restart()
+	changes := l.set.Scan()
+	want := Cut{File: l.order[0], Bytes: int64(len(lines(25, 30)))}
+	if len(changes.Cut) != 1 || changes.Cut[0] != want {
+		t.Errorf("got %+v, want %+v", changes.Cut, want)
+	}
+	// What was sealed before the cut is read again as far as it is there, and no further.
+	l.append("app.log", lines(100, 130))
+	again, err := l.set.Open(l.order[0].Ref, Mark{})
+	l.check(err)
+	defer again.Close()
+	l.want(lines(0, 25), l.read(again))
+}
+
+// TestRenameIsLost cuts the power after a log was renamed, read to its end and finished, which the disk does not know:
+// it has its name again, and goes on.
+func TestRenameIsLost(t *testing.T) {
+	for name, added := range map[string]string{"with little behind": lines(60, 61), "with more behind": lines(60, 90)} {
+		t.Run(name, func(t *testing.T) {
+			l, disk := newBootLab(t)
+			l.append("app.log", lines(0, 30))
+			l.readAll()
+			l.rename("app.log", "app.log.1")
+			l.append("app.log", lines(30, 31))
+			l.now = l.now.Add(time.Minute)
+			l.want(lines(30, 31), l.readAll())
+			l.order[0].Finish()
+			l.remove("app.log")
+			l.rename("app.log.1", "app.log")
+			l.shorten("app.log", len(lines(0, 25)))
+			l.append("app.log", added)
+			disk.name, disk.since = "second", time.Now().Add(-time.Minute)
+			l.restart()
+			l.want(added, l.readAll())
+		})
+	}
+}
+
+func TestTrail(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 1))
+	for range 200 {
+		var trail Trail
+		var at, widest int64
+		for most := 1 + random.Int64N(100_000); at < 1<<28 && widest < 5000*most; {
+			step := 1 + random.Int64N(most)
+			at += step
+			widest = max(widest, at)
+			trail = trail.Then(Mark{Offset: at})
+			if len(trail) > maxTrail || trail[len(trail)-1].Offset != at {
+				t.Fatalf("%d marks, the last at %d of %d", len(trail), trail[len(trail)-1].Offset, at)
+			}
+			if random.IntN(100) == 0 {
+				checkGaps(t, trail, at, most)
+			}
+		}
+		if again := trail.Then(Mark{Offset: at}); !slices.Equal(again, trail) {
+			t.Error("a mark is in it twice")
+		}
+	}
+}
+
+// checkGaps makes sure that no gap is wider than what lies behind it, but for one step and for the first: what came so
+// long before the end is left out.
+func checkGaps(t *testing.T, trail Trail, end, step int64) {
+	t.Helper()
+	for i := 2; i < len(trail); i++ {
+		if gap, behind := trail[i].Offset-trail[i-1].Offset, end-trail[i].Offset; gap > behind+step {
+			t.Fatalf("a gap of %d bytes, %d before the end: %v", gap, behind, trail)
+		}
+	}
+}
