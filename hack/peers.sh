@@ -10,8 +10,7 @@
 #
 # run reads the files GLOB, app.log or app.log*, of the directory LOGS, and keeps all its state in DIR. CONF is a
 # directory with Hadoop's configuration. A peer is configured by the file in hack/peers, which says why it is as it is.
-# rsyslog and syslog-ng are Debian's packages, unpacked into the cache: nothing is installed on the system. They need the
-# package lists of apt-get update.
+# rsyslog and syslog-ng are Debian's packages, unpacked into the cache; see servers/debian.sh.
 #
 # LOGPIPE_SERVERS_CACHE  what was fetched; default ~/.cache/logpipe/servers
 set -euo pipefail
@@ -19,42 +18,12 @@ set -euo pipefail
 HERE=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=servers/daemon.sh
 source "$HERE/servers/daemon.sh"
+# shellcheck source-path=SCRIPTDIR source=servers/debian.sh
+source "$HERE/servers/debian.sh"
 # shellcheck disable=SC2034 # jars looks there
 SERVERS=$HERE/peers
 PEERS=(logpipe rsyslog rsyslog-memory syslog-ng syslog-ng-async flume-memory flume-file otelcol
   logpipe-hdfs flume-hdfs-memory flume-hdfs-kafka)
-
-candidate() { apt-cache show --no-all-versions "$1" 2>/dev/null | sed -n 's/^Version: //p' | head -n 1; } # PACKAGE
-
-# unpacked PACKAGE... prints the directory with these Debian packages and those they need that this system lacks. It
-# appears by a rename.
-unpacked() {
-  local version target
-  require apt-get apt
-  version=$(candidate "$1")
-  [[ -n $version ]] || die "apt knows no package $1; run apt-get update"
-  target=$CACHE/$1-${version//[^A-Za-z0-9.+-]/_}
-  [[ -d $target ]] || unpack "$target" "$@" || exit 1
-  printf '%s\n' "$target"
-}
-
-unpack() ( # TARGET PACKAGE...
-  local target=$1 partial=$CACHE/partial-$2 missing package
-  shift
-  mkdir -p "$CACHE"
-  exec 9>"$CACHE/lock"
-  flock 9
-  [[ ! -d $target ]] || return 0
-  note "fetching $1 from Debian (once) ..."
-  rm -rf "$partial"
-  mkdir -p "$partial/packages"
-  cd "$partial/packages"
-  missing=$(apt-get install --simulate --no-install-recommends "$@" | sed -n 's/^Inst \([^ ]*\).*/\1/p')
-  printf '%s\n' "$@" "$missing" | sort -u | xargs apt-get -q download >../download.log 2>&1 ||
-    die "apt-get could not download $*:"$'\n'"$(tail -n 15 ../download.log)"
-  for package in *.deb; do dpkg -x "$package" ..; done
-  mv "$partial" "$target"
-)
 
 # library_path prints the directories of shared libraries below an unpacked one.
 library_path() {

@@ -101,6 +101,14 @@ func (c *Checker) Delivered(writer string) uint64 {
 	return uint64(n)
 }
 
+// Next is the number behind the highest seen so far of a writer.
+func (c *Checker) Next(writer string) uint64 {
+	if w := c.writers[writer]; w != nil {
+		return w.highest + 1
+	}
+	return 0
+}
+
 // Missing lists up to limit numbers of a writer's first written lines that did not come.
 func (c *Checker) Missing(writer string, written uint64, limit int) []uint64 {
 	w := c.writers[writer]

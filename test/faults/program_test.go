@@ -54,7 +54,9 @@ var programs = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	build := exec.Command("go", "build", "-tags", "failpoint", "-o", dir, "../../cmd/agent", "../../cmd/sink")
+	build := exec.Command("go", "build", "-tags", "failpoint", "-o", dir,
+		"../../cmd/agent", "../../cmd/sink", "./guest/init")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as they are released
 	if output, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the programs: %w\n%s", err, output)
 	}
