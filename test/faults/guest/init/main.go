@@ -147,10 +147,10 @@ func (w *writer) run(a *agent) error {
 			return err
 		}
 		var err error
-		switch n := w.random.IntN(40); {
-		case n < 3:
+		switch w.random.IntN(100) {
+		case 0:
 			err = w.sync()
-		case n == 3:
+		case 1:
 			err = w.rotate()
 		}
 		if err != nil {
