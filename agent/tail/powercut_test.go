@@ -71,7 +71,7 @@ func TestPowerCut(t *testing.T) {
 			l, disk := newBootLab(t)
 			l.append("app.log", read)
 			l.want(read, l.readAll())
-			l.shorten("app.log", 0)
+			l.empty()
 			l.append("app.log", test.left)
 			if l.age("app.log"); test.added != "" {
 				l.append("app.log", test.added)
@@ -91,6 +91,42 @@ func TestPowerCut(t *testing.T) {
 			l.restart()
 			l.want("", l.readAll())
 		})
+	}
+}
+
+// TestPowerCutBesideCopies cuts the power before, or after, a log of which 30 lines were read is copied and truncated
+// while nobody looks.
+func TestPowerCutBesideCopies(t *testing.T) {
+	tests := map[string]struct {
+		copied, log, want string
+	}{
+		"the log was cut off, written to, and copied": {
+			copied: lines(0, 25) + lines(100, 110), log: lines(200, 205), want: lines(100, 110) + lines(200, 205)},
+		"the log was copied, written to, and cut off": {
+			copied: lines(0, 35), log: lines(200, 205), want: lines(30, 35) + lines(200, 205)},
+		"the log was read further than its copy, and cut off": {
+			copied: lines(0, 28), log: lines(200, 205), want: lines(200, 205)},
+		"the log was cut off and written to, and is being copied": {
+			copied: lines(0, 25) + lines(100, 110), log: lines(0, 25) + lines(100, 140), want: lines(100, 140)},
+	}
+	for name, test := range tests {
+		for _, suffix := range []string{"", gzSuffix} {
+			t.Run(name+suffix, func(t *testing.T) {
+				l, disk := newBootLab(t)
+				l.append("app.log", lines(0, 30))
+				l.readAll()
+				if suffix == "" {
+					l.append("app.log.1", test.copied)
+				} else {
+					l.gz("app.log.1.gz", []byte(test.copied))
+				}
+				l.empty()
+				l.append("app.log", test.log)
+				disk.name, disk.since = "second", time.Now().Add(-time.Minute)
+				l.restart()
+				l.want(test.want, l.readAll())
+			})
+		}
 	}
 }
 
