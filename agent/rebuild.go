@@ -51,7 +51,7 @@ func (a *Agent) rebuildAll() (rebuilt, error) {
 			return rebuilt{}, fmt.Errorf("read again what is pending on partition %d: %w", b.Partition, err)
 		}
 		if err != nil {
-			out.gone = append(out.gone, unbuilt{b.Partition, b.Count - kept.Count, err})
+			out.gone = append(out.gone, unbuilt{b.Partition, max(b.Count-kept.Count, 1), err})
 		}
 		if kept.Count == 0 {
 			continue
@@ -123,12 +123,13 @@ func (a *Agent) rebuild(b journal.Batch, stored []byte) (kept journal.Batch, ope
 	kept = b
 	kept.Spans = nil
 	for i := range b.Spans {
-		span, missing := r.available(b.Spans[i])
+		span := b.Spans[i]
+		some, missing := r.available(&span)
 		if temporary(missing) {
 			return journal.Batch{}, nil, missing
 		}
 		err = errors.Join(err, missing)
-		if missing == nil || span.Count > 0 {
+		if some {
 			kept.Spans = append(kept.Spans, span)
 		}
 	}
@@ -155,27 +156,31 @@ type rebuilder struct {
 	reached bool
 }
 
-// available takes the records of one span. If they are not all there, it returns an error, and the span as far as it is
-// there: a truncated log may have been copied in the middle of it.
-func (r *rebuilder) available(span journal.Span) (journal.Span, error) {
+// available takes the records of one span and tells whether there are any, or the beginning of one. If they are not all
+// there, it returns an error, and makes of the span what is there: a truncated log may have been copied in the middle
+// of it, and the file with the beginning of its first record may be gone. Of such a record the rest comes.
+func (r *rebuilder) available(span *journal.Span) (some bool, missing error) {
 	before := *r.out
-	err := r.span(&span)
+	if span.Carry && r.dec == nil {
+		span.Carry, missing = false, fmt.Errorf("the beginning of a record: %w", tail.ErrNotFound)
+	}
+	err := r.span(span)
 	n := int32(len(r.out.records) - len(before.records))
-	if err == nil && n == span.Count {
-		return span, nil
-	}
-	r.dec = nil
-	if err == nil && n > 0 && n < span.Count {
+	switch {
+	case err == nil && n == span.Count:
+		return true, missing
+	case err == nil && n > 0 && n < span.Count:
+		if !r.reached { // what comes next can't go on from here
+			r.dec, span.Flush = nil, false
+		}
 		err = fmt.Errorf("%d of %d records: %w", n, span.Count, tail.ErrNotFound)
-		span.Last, span.Count, span.Flush = r.last, n, false
-		return span, err
-	}
-	*r.out = before
-	if err == nil {
+		span.Last, span.Count = r.last, n
+		return true, errors.Join(err, missing)
+	case err == nil:
 		err = fmt.Errorf("%d records are not the %d that were sealed", n, span.Count)
 	}
-	span.Count = 0
-	return span, err
+	*r.out, r.dec = before, nil
+	return false, err
 }
 
 // span takes the records of one span.
@@ -189,12 +194,9 @@ func (r *rebuilder) span(span *journal.Span) error {
 		return r.sought(span, err)
 	}
 	defer file.Close()
-	switch {
-	case span.Carry && r.dec == nil:
-		return fmt.Errorf("the beginning of a record: %w", tail.ErrNotFound)
-	case span.Carry:
+	if span.Carry {
 		r.dec.NextFile(span.Clean.Offset)
-	default:
+	} else {
 		r.dec = decode.New(r.plan, span.Clean.Offset, &r.stats)
 	}
 	end := int64(1 << 62) // a part of an over-long line comes only with bytes behind it
