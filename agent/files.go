@@ -344,6 +344,9 @@ func (a *Agent) keep(s *stream) error {
 		return nil
 	}
 	if s.gone {
+		if a.streams[journal.FileRef(s.stored.Behind)] != nil {
+			return nil // by way of s an agent finds what a power cut has left of that one
+		}
 		a.forget(s)
 		failpoint.Hit(failpoint.FileForgotten)
 		return a.journal.Append(journal.Forget{File: s.ref})

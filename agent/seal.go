@@ -49,11 +49,14 @@ func (a *Agent) openFor(partition int32, now time.Time) *openBatch {
 // batchWithRoom returns an open batch of the partition that takes e, or nil if the partition has to wait.
 func (a *Agent) batchWithRoom(e *entry, partition int32, now time.Time) (*openBatch, error) {
 	b := a.openFor(partition, now)
-	if b == nil || b.fits(recordSize(e.record()), a.batchBytes(), a.cfg.Batch.MaxRecords) {
+	if b != nil && b.fits(recordSize(e.record()), a.batchBytes(), a.cfg.Batch.MaxRecords) {
 		return b, nil
 	}
 	if e.carried == nil {
-		e.from.clean = e.clean // the batch ends in the middle of a chunk
+		e.from.clean = e.clean // what is sealed now ends in the middle of a chunk
+	}
+	if b == nil {
+		return nil, nil
 	}
 	if done, err := a.sealIfFree(b, now); !done || err != nil {
 		return nil, err

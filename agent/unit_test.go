@@ -15,6 +15,7 @@ import (
 	"github.com/logpipe/logpipe/agent/decode"
 	"github.com/logpipe/logpipe/agent/journal"
 	"github.com/logpipe/logpipe/agent/tail"
+	"github.com/logpipe/logpipe/internal/kafka"
 )
 
 func TestSubnet(t *testing.T) {
@@ -344,5 +345,46 @@ func TestFinishedInOrder(t *testing.T) {
 	}
 	if first.finished = true; a.carriedOn(next) {
 		t.Error("the next file can't be finished though the first is")
+	}
+}
+
+// TestForgottenInOrder forgets files that a power cut has ended, the older ones first: what is left of these is found by
+// way of the others.
+func TestForgottenInOrder(t *testing.T) {
+	j, err := journal.Open(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = j.Close() })
+	a := &Agent{outside: realOutside(), journal: j, streams: map[journal.FileRef]*stream{}}
+	for ref := range journal.FileRef(2) {
+		s := &stream{ref: ref + 1, file: &tail.File{}, isEnded: true, gone: true}
+		s.stored.Behind = uint32(ref)
+		if err := j.Append(journal.PutFile{Ref: s.ref, File: journal.File{State: s.stored, Origin: []byte("{}")}}); err != nil {
+			t.Fatal(err)
+		}
+		a.streams[s.ref], a.order = s, append(a.order, s)
+	}
+	for _, round := range []struct {
+		keep journal.FileRef
+		left int
+	}{{keep: 2, left: 2}, {keep: 1, left: 1}, {keep: 2, left: 0}} {
+		if err := a.keep(a.streams[round.keep]); err != nil || len(j.State().Files) != round.left {
+			t.Fatalf("file %d: error %v, left: %v", round.keep, err, j.State().Files)
+		}
+	}
+}
+
+// TestMarkOfWaitingRecord has a record that its partition can't take, while what precedes it is sealed: reading goes on
+// from that record, whose place marks how much of the file there must be.
+func TestMarkOfWaitingRecord(t *testing.T) {
+	a := &Agent{topic: kafka.Topic{Partitions: 2}, inFlight: map[int32]int{1: journal.MaxPending}}
+	s := &stream{clean: tail.Mark{Offset: 10}}
+	e := &entry{from: s, clean: tail.Mark{Offset: 30}, rec: &decode.Record{}}
+	if b, err := a.batchWithRoom(e, 1, time.Now()); b != nil || err != nil {
+		t.Fatalf("the partition takes it: %v, error: %v", b, err)
+	}
+	if s.clean != e.clean {
+		t.Errorf("reading goes on from %v, not from %v", s.clean, e.clean)
 	}
 }

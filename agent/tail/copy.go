@@ -60,35 +60,33 @@ func (f *File) changedUnderneath() (bool, error) {
 	return !same || !f.continues(before), nil
 }
 
-// copied returns the log that c would be a copy of by its name.
-func (s *Set) copied(c candidate) *File {
-	match := rotatedName.FindStringSubmatch(c.path)
-	if match == nil {
-		return nil
-	}
-	f := s.newest[match[1]]
-	if f == nil || !f.HasName() || f.replaced {
-		return nil
-	}
-	return f
-}
-
 // mayBeCopy tells whether c is a copy of a log that is about to be truncated, or of one that has just been.
 func (s *Set) mayBeCopy(c candidate) bool {
-	f := s.copied(c)
-	if f == nil {
+	live := unrotated(c.path)
+	if live == c.path {
 		return false
 	}
-	prefix, err := s.isPrefix(c, f)
-	if prefix && s.suspected(c.info.ID) <= copyGrace || s.heldFor(f.source, c.path, err) {
+	f := s.newest[live]
+	known := f != nil && f.HasName() && !f.replaced
+	if !known {
+		// What the log has now was not seen yet. A copy is younger than its log, and a renamed file older than the next.
+		if found, err := s.disk.Look(live); err != nil || found.ID.Birth > c.info.ID.Birth {
+			return s.heldFor(live, live, err)
+		}
+	}
+	prefix, err := s.isPrefix(c, live)
+	if prefix && s.suspected(c.info.ID) <= copyGrace || s.heldFor(live, c.path, err) {
 		return true
+	}
+	if !known {
+		return false
 	}
 	changed, err := f.changedUnderneath()
 	if changed {
 		f.truncate()
-		s.hold(f.source)
+		s.hold(live)
 	}
-	return changed || s.heldFor(f.source, f.path, err)
+	return changed || s.heldFor(live, f.path, err)
 }
 
 // suspected returns how long a file has been taken for a copy by now. The clock that dates files may jump: it is not
@@ -109,15 +107,17 @@ func (s *Set) forgetSuspects() {
 	maps.DeleteFunc(s.suspects, func(_ Identity, first suspect) bool { return first.scan != s.scans })
 }
 
-// isPrefix tells whether c, as far as it is there, begins and ends like that much of f. An error says why it is not
-// taken for that.
-func (s *Set) isPrefix(c candidate, f *File) (bool, error) {
+// isPrefix tells whether c, as far as it is there, begins and ends like that much of another file. An error says why it
+// is not taken for that.
+func (s *Set) isPrefix(c candidate, of string) (bool, error) {
 	if strings.HasSuffix(c.path, gzSuffix) {
 		return false, nil
 	}
-	if err := f.open(); err != nil {
+	whole, err := s.disk.Open(s.root(of), of)
+	if err != nil {
 		return false, err
 	}
+	defer whole.Close()
 	fd, err := s.disk.Open(s.root(c.path), c.path)
 	if err != nil {
 		return false, err
@@ -125,9 +125,9 @@ func (s *Set) isPrefix(c candidate, f *File) (bool, error) {
 	defer fd.Close()
 	size := c.info.Size
 	end := min(size, MarkBytes)
-	same, err := sameAt(fd, f.fd, 0, min(size, HeadBytes))
+	same, err := sameAt(fd, whole, 0, min(size, HeadBytes))
 	if same {
-		same, err = sameAt(fd, f.fd, size-end, end)
+		same, err = sameAt(fd, whole, size-end, end)
 	}
 	return same, err
 }

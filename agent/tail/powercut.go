@@ -188,7 +188,8 @@ func (f *File) cutMoreThan(found copyFound) bool {
 }
 
 // cutIn returns the copy that holds what was left of f until it was truncated, and the last mark of f in it: what is
-// behind may be other lines. The index is -1 if there is none, or f is known to have lost nothing.
+// behind may be other lines. If less was left than up to the first mark, all of a copy that begins like f may be. The
+// index is -1 if there is none, or f is known to have lost nothing.
 func (s *Set) cutIn(copies []candidate, f *File) (i int, at *Mark) {
 	if !f.shorn {
 		return -1, nil
@@ -201,7 +202,22 @@ func (s *Set) cutIn(copies []candidate, f *File) (i int, at *Mark) {
 			return at != nil, err
 		})
 	})
-	return i, at
+	if i >= 0 {
+		return i, at
+	}
+	beginning := slices.IndexFunc(copies, func(c candidate) bool {
+		return s.compareCopy(c, f, func(fd Handle) (bool, error) {
+			if strings.HasSuffix(c.path, gzSuffix) {
+				head, err := gzipHead(fd, f.head.Bytes)
+				return head == f.head, err
+			}
+			return f.headMatches(fd)
+		})
+	})
+	if beginning < 0 {
+		return -1, nil
+	}
+	return beginning, &Mark{}
 }
 
 // lastMarkInGzip is lastMark for a compressed file.

@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"errors"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -128,6 +129,48 @@ func TestPowerCutBesideCopies(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestPowerCutBeforeTheFirstMark cuts off a log before the first mark there is of it. Then it is copied and truncated,
+// while nobody looks: all that is left comes again.
+func TestPowerCutBeforeTheFirstMark(t *testing.T) {
+	left := lines(0, 25) + lines(100, 110)
+	for _, suffix := range []string{"", gzSuffix} {
+		t.Run("copied"+suffix, func(t *testing.T) {
+			l, disk := newBootLab(t)
+			l.append("app.log", lines(0, 30))
+			l.readAll()
+			clear(l.trails)
+			if suffix == "" {
+				l.append("app.log.1", left)
+			} else {
+				l.gz("app.log.1.gz", []byte(left))
+			}
+			l.empty()
+			l.append("app.log", lines(200, 205))
+			disk.name, disk.since = "second", time.Now().Add(-time.Minute)
+			l.restart()
+			l.want(left+lines(200, 205), l.readAll())
+		})
+	}
+}
+
+// TestPowerCutAndRotations cuts off a log. It is found to be so by a look at it, and moves on before the next scan.
+func TestPowerCutAndRotations(t *testing.T) {
+	l, disk := newBootLab(t)
+	l.append("app.log", lines(0, 30))
+	l.readAll()
+	l.shorten("app.log", len(lines(0, 25)))
+	l.append("app.log", lines(100, 110))
+	disk.name, disk.since = "second", time.Now().Add(-time.Minute)
+	l.restart()
+	if _, err := l.order[0].Read(make([]byte, 100)); !errors.Is(err, ErrReplaced) {
+		t.Fatal(err)
+	}
+	l.rename("app.log", "app.log.2")
+	l.append("app.log.1", lines(200, 205))
+	l.append("app.log", lines(300, 305))
+	l.want(lines(100, 110)+lines(200, 205)+lines(300, 305), l.readAll())
 }
 
 // TestPowerCutIsTold counts what was read and is not in the file any more.

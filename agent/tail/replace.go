@@ -135,7 +135,7 @@ func (s *Set) chain(f *File, files []*File, changes *Changes) {
 // there now. If one of them can't be read for now, the name is held.
 func (s *Set) later(copies []candidate, next *File, changes *Changes) []*File {
 	done := slices.DeleteFunc(copies, func(c candidate) bool {
-		prefix, err := s.isPrefix(c, next)
+		prefix, err := s.isPrefix(c, next.path)
 		s.heldFor(next.source, c.path, err)
 		return prefix
 	})

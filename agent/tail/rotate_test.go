@@ -91,6 +91,51 @@ func TestTruncatedAndRefilled(t *testing.T) {
 	}
 }
 
+// TestUnknownLogIsCopied comes upon a log that nobody has seen before while it is being copied, and truncated then.
+func TestUnknownLogIsCopied(t *testing.T) {
+	l := newLab(t, func(c *Config) { c.Include[0] += "*" })
+	l.append("app.log", lines(0, 20))
+	l.append("app.log.1", lines(0, 10))
+	text := l.readAll()
+	l.append("app.log.1", lines(10, 20))
+	text += l.readAll()
+	l.truncate()
+	l.append("app.log", lines(20, 25))
+	l.want(lines(0, 25), text+l.readAll())
+}
+
+// TestCopyBeforeUnknownLog comes upon a log that has been copied and truncated. It was there before its copy: so no
+// record goes on from that one.
+func TestCopyBeforeUnknownLog(t *testing.T) {
+	for name, copied := range map[string]bool{"copied and truncated": true, "renamed": false} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t, func(c *Config) { c.Include[0] += "*" })
+			older, newer := "app.log.1", "app.log"
+			if copied {
+				older, newer = newer, older
+			}
+			l.append(older, "")
+			before, err := l.set.disk.Look(l.path(older))
+			l.check(err)
+			if before.ID.Birth == 0 {
+				t.Skip("the file system does not know when files were made")
+			}
+			for after := before; after.ID.Birth <= before.ID.Birth; { // its clock has ticks
+				_ = os.Remove(l.path(newer))
+				l.append(newer, "")
+				after, err = l.set.disk.Look(l.path(newer))
+				l.check(err)
+			}
+			l.append("app.log.1", lines(0, 20))
+			l.append("app.log", lines(20, 25))
+			l.want(lines(0, 25), l.readAll())
+			if log := l.order[1]; log.Path() != l.path("app.log") || log.Afresh() != copied {
+				t.Errorf("%s afresh: %v", log.Path(), log.Afresh())
+			}
+		})
+	}
+}
+
 // TestLaterCopyIsAfresh finds another copy of a log that has been copied and truncated before: no record goes on in it.
 func TestLaterCopyIsAfresh(t *testing.T) {
 	l := newLab(t, func(c *Config) { c.Include[0] += "*" })

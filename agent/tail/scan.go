@@ -50,7 +50,7 @@ func (s *Set) pass() Changes {
 	unknown := s.match(&changes)
 	s.present, s.vanished, s.listings = map[string]bool{}, map[string]bool{}, map[string]*listing{}
 	for _, f := range s.files {
-		if f.scan != s.scans && !f.gone && (!f.replaced || f.rotated) {
+		if f.scan != s.scans && !f.gone && (!f.replaced || f.rotated || f.shorn) {
 			s.trace(f)
 		}
 	}

@@ -224,7 +224,11 @@ func (s *Set) tryGzip(f *File, path string, near *listing, thorough bool) bool {
 		near.whole = false // another file has this name by now
 		return false
 	}
-	if is, err := f.compressedIn(fd, thorough); !is {
+	is, err := f.compressedIn(fd, thorough)
+	if is && err == nil {
+		is, err = s.fitsBest(f, fd, near)
+	}
+	if !is || err != nil {
 		near.whole = near.whole && !s.refused(path, err)
 		return false
 	}
@@ -237,6 +241,20 @@ func (s *Set) tryGzip(f *File, path string, near *listing, thorough bool) bool {
 	s.move(f, found.ID)
 	f.path, f.gzip, f.rotated, f.live, f.scan, f.gone = path, true, true, false, s.scans, false
 	return true
+}
+
+// fitsBest tells whether fd, which begins like f, does not also begin like more of another file whose plain form has no
+// name any more. Of a short file that may be all there is to know.
+func (s *Set) fitsBest(f *File, fd Handle, near *listing) (bool, error) {
+	for _, g := range s.files {
+		if g.source != f.source || g.gzip || g.replaced || g.head.Bytes <= f.head.Bytes || near.place(g) != "" {
+			continue
+		}
+		if is, err := g.compressedIn(fd, true); is || passing(err) {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // compressedIn tells whether fd begins like f, compressed, and with thorough goes on like it up to the position. A

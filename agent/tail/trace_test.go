@@ -32,6 +32,23 @@ func TestCompressedFileIsRenamed(t *testing.T) {
 	}
 }
 
+// TestShortFileIsDeleted deletes a file of which all is the beginning of the next one, too, and compresses that, while
+// nobody looks: the compressed file is the next one's.
+func TestShortFileIsDeleted(t *testing.T) {
+	l := newLab(t, nil)
+	l.append("app.log", lines(0, 1))
+	text := l.readAll()
+	l.rename("app.log", "app.log.1")
+	l.append("app.log", lines(0, 3))
+	text += l.readAll()
+	l.gz("app.log.3.gz", []byte(lines(0, 5)))
+	l.remove("app.log")
+	l.remove("app.log.1")
+	l.append("app.log", lines(5, 6))
+	l.restart()
+	l.want(lines(0, 1)+lines(0, 6), text+l.readAll())
+}
+
 // TestOpenRefusesAnotherFile moves another file to the name of one that is known, before it is opened.
 func TestOpenRefusesAnotherFile(t *testing.T) {
 	for _, name := range []string{"app.log", "app.log.gz"} {

@@ -13,10 +13,17 @@ import (
 // rotatedName splits the names that rotation makes: app.log.1, app.log-20261123, 0.log.20261123-061718.gz.
 var rotatedName = regexp.MustCompile(`^(.+?)[.\-_]\d[\dT:.\-_]*(?:\.gz)?$`)
 
+// unrotated returns the name that path is a rotated form of by its looks, or path itself.
+func unrotated(path string) string {
+	if match := rotatedName.FindStringSubmatch(path); match != nil {
+		return match[1]
+	}
+	return path
+}
+
 // sibling tells whether path is a rotated form of live by its name.
 func sibling(live, path string) bool {
-	match := rotatedName.FindStringSubmatch(path)
-	return match != nil && match[1] == live
+	return path != live && unrotated(path) == live
 }
 
 // welcome takes a file that no one knows. If another file had its name, or it is a rotated form of that name, it is
@@ -49,6 +56,9 @@ func (s *Set) welcome(c candidate, changes *Changes) {
 		return
 	}
 	f.follow(before)
+	if name == c.path && before != nil && changes.hasFirst(before) && f.copiedTo(before) {
+		f.id.Incarnation = 1
+	}
 	if before != nil || name == c.path || s.present[name] {
 		s.newest[name] = f
 	}
@@ -75,6 +85,17 @@ func (f *File) follow(before *File) {
 	if f.gzip && before != nil {
 		f.born = before.born
 	}
+}
+
+// hasFirst tells whether f is new and follows no other: nothing is known yet of how its log is rotated.
+func (c *Changes) hasFirst(f *File) bool {
+	return slices.ContainsFunc(c.New, func(found Found) bool { return found.File == f && found.Before == nil })
+}
+
+// copiedTo tells whether a log was there before a rotated file, by the clock: that is a copy then, and no record goes on
+// from it.
+func (f *File) copiedTo(rotated *File) bool {
+	return !rotated.gzip && f.id.Birth != 0 && f.id.Birth < rotated.id.Birth
 }
 
 // welcomeOrphans takes the files that came behind a rotated one while its name is nobody's: the next rotation was
@@ -104,9 +125,8 @@ func (s *Set) tooOld(c candidate) bool {
 
 // nameOf returns the live name that path is a rotated form of, if a file has or had it, or path itself.
 func (s *Set) nameOf(path string) string {
-	match := rotatedName.FindStringSubmatch(path)
-	if match != nil && (s.newest[match[1]] != nil || s.present[match[1]]) {
-		return match[1]
+	if live := unrotated(path); s.newest[live] != nil || s.present[live] {
+		return live
 	}
 	return path
 }
