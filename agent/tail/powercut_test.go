@@ -155,6 +155,33 @@ func TestPowerCutBeforeTheFirstMark(t *testing.T) {
 	}
 }
 
+// TestTwoPowerCutsAndACopy cuts off a log, and before that was read again, it is copied and truncated, and the power cut
+// once more. The copy is that of what was left, and no earlier life of the log was read past it.
+func TestTwoPowerCutsAndACopy(t *testing.T) {
+	l, disk := newBootLab(t)
+	left := lines(0, 25) + lines(100, 103)
+	l.append("app.log", lines(0, 30))
+	l.readAll()
+	first := l.order[0]
+	known := []Known{{Ref: first.Ref, Source: first.source, State: first.State(first.mark)}} // something of it is pending
+	l.shorten("app.log", len(lines(0, 25)))
+	l.append("app.log", lines(100, 103))
+	disk.name, disk.since = "second", time.Now().Add(-time.Minute)
+	clear(l.trails)
+	l.restart()
+	l.scan()
+	next := l.order[1]
+	known = append(known, Known{Ref: next.Ref, Source: next.source, State: next.State(next.mark)})
+	l.copy("app.log.1")
+	l.empty()
+	l.append("app.log", lines(200, 220))
+	disk.name, disk.since = "third", time.Now().Add(-time.Second)
+	l.check(l.set.Close())
+	l.set = NewSet(l.cfg, known)
+	l.order = l.set.Files()
+	l.want(left+lines(200, 220), l.readAll())
+}
+
 // TestPowerCutAndRotations cuts off a log. It is found to be so by a look at it, and moves on before the next scan.
 func TestPowerCutAndRotations(t *testing.T) {
 	l, disk := newBootLab(t)

@@ -43,7 +43,7 @@ type copyFound struct {
 func (s *Set) findCopy(f *File, copies []candidate) (found copyFound) {
 	found.at = slices.IndexFunc(copies, func(c candidate) bool {
 		found.goesOn = s.goesOnIn(c, f)
-		found.past = !found.goesOn && !f.shorn && s.readPast(c, f)
+		found.past = !found.goesOn && !f.shorn && !f.earlier() && s.readPast(c, f)
 		return found.goesOn || found.past
 	})
 	if found.at < 0 && f.shorn {
