@@ -182,6 +182,31 @@ func TestTwoPowerCutsAndACopy(t *testing.T) {
 	l.want(left+lines(200, 220), l.readAll())
 }
 
+// TestTwoLivesAndAPowerCut copies and truncates a log twice. An agent that starts after a power cut has placed neither of
+// the two lives of the log that it knows, and finds them in their copies.
+func TestTwoLivesAndAPowerCut(t *testing.T) {
+	l, disk := newBootLab(t)
+	inUse := 0
+	l.cfg.InUse = func(*File) bool { inUse++; return inUse == 1 } // so that names are looked at twice
+	l.append("app.log", lines(0, 30))
+	l.readAll()
+	state := func(f *File) Known { return Known{Ref: f.Ref, Source: f.source, State: f.State(f.mark)} }
+	known := []Known{state(l.order[0])}
+	l.copyTruncate("app.log.2")
+	l.append("app.log", lines(30, 60))
+	l.readAll()
+	known = append(known, state(l.order[1]))
+	l.append("app.log", lines(60, 65))
+	l.copy("app.log.1")
+	l.empty()
+	l.append("app.log", lines(70, 75))
+	disk.name, disk.since = "second", time.Now().Add(-time.Second)
+	l.check(l.set.Close())
+	l.set = NewSet(l.cfg, known)
+	l.order = l.set.Files()
+	l.want(lines(60, 65)+lines(70, 75), l.readAll())
+}
+
 // TestPowerCutAndRotations cuts off a log. It is found to be so by a look at it, and moves on before the next scan.
 func TestPowerCutAndRotations(t *testing.T) {
 	l, disk := newBootLab(t)

@@ -203,15 +203,15 @@ func (s *Set) excluded(path string) bool {
 func (s *Set) note(path string, found Info, live bool) bool {
 	f := s.find(found.ID)
 	if f == nil || f.gone && f.fd == nil {
-		if f = s.findGzip(found.ID); f == nil {
-			f = s.findReplaced(found.ID)
+		others := s.replacedBy(found.ID)
+		if zipped := s.findGzip(found.ID); zipped != nil {
+			others = []*File{zipped}
 		}
-		if f == nil {
-			return false
+		for _, g := range others {
+			g.moved(path)
+			g.scan = s.scans
 		}
-		f.moved(path)
-		f.scan = s.scans
-		return true
+		return len(others) > 0
 	}
 	if f.scan == s.scans {
 		return true // a hard link: one name is enough

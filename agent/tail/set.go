@@ -255,19 +255,19 @@ func (s *Set) findGzip(id Identity) *File {
 	return nil
 }
 
-// findReplaced returns the file that had the inode before it was truncated, and has not been placed yet.
-func (s *Set) findReplaced(id Identity) *File {
+// replacedBy returns the files that had the inode before they were truncated, and have not been placed yet.
+func (s *Set) replacedBy(id Identity) (files []*File) {
 	for _, f := range s.byInode[id.Inode] {
 		if f.replaced && !f.gone && f.id.sameInode(id) {
-			return f
+			files = append(files, f)
 		}
 	}
-	return nil
+	return files
 }
 
 // knows tells whether a file, or the compressed form of one, has the inode.
 func (s *Set) knows(id Identity) bool {
-	return s.find(id) != nil || s.findGzip(id) != nil || s.findReplaced(id) != nil
+	return s.find(id) != nil || s.findGzip(id) != nil || len(s.replacedBy(id)) > 0
 }
 
 // Files lists all files of the set.
