@@ -183,8 +183,8 @@ func (a *Agent) scan() error {
 	}
 	for _, cut := range changes.Cut {
 		a.metrics.powerCut.Add(float64(cut.Bytes))
-		a.log.Info("File lost its end in a power cut", "file", cut.File.Path(), "offset", cut.File.Position(),
-			"bytes", cut.Bytes)
+		a.log.Info("File lost its end in a power cut", "file", cut.File.Path(), "offset",
+			cut.File.Position()-cut.Bytes, "bytes", cut.Bytes)
 	}
 	for _, gone := range changes.Gone {
 		a.farewell(gone)

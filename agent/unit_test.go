@@ -348,8 +348,8 @@ func TestFinishedInOrder(t *testing.T) {
 	}
 }
 
-// TestForgottenInOrder forgets files that a power cut has ended, the older ones first: what is left of these is found by
-// way of the others.
+// TestForgottenInOrder forgets files that a power cut has ended, the older ones first: what is left of these is found
+// by way of the others.
 func TestForgottenInOrder(t *testing.T) {
 	j, err := journal.Open(t.Context(), t.TempDir())
 	if err != nil {

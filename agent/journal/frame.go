@@ -24,7 +24,7 @@ const (
 	frameSize  = len(marker) + 4 + 4 + 8
 )
 
-// Version of the format. A journal of a newer version is refused.
+// Version of the format. A journal of another version is refused.
 const Version = 3
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -37,9 +37,12 @@ func checkHeader(data []byte) error {
 	switch {
 	case len(data) < headerSize || string(data[:len(magic)]) != magic:
 		return fmt.Errorf("it is not a journal of this program: name another state directory, or move the file away")
-	case data[len(magic)] != Version:
+	case data[len(magic)] > Version:
 		return fmt.Errorf("it has version %d, and this program reads version %d: install the program that wrote it or a "+
 			"newer one", data[len(magic)], Version)
+	case data[len(magic)] < Version:
+		return fmt.Errorf("it has version %d, and this program reads version %d: name another state directory, and what is "+
+			"in the files comes again, or install the program that wrote it", data[len(magic)], Version)
 	}
 	return nil
 }

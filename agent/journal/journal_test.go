@@ -145,6 +145,7 @@ func TestReopen(t *testing.T) {
 	}
 	a, b := want.Files[1], want.Files[2]
 	a.State.Mark, a.State.Finished, a.Sealed = markAt(1000), true, decode.Position{End: 1000, Index: 4}
+	a.State.Trail = tail.Trail{markAt(400)}
 	b.State.Mark, b.Sealed = markAt(90), decode.Position{End: 90}
 	want.Files[1], want.Files[2] = a, b
 	if diff := diffStates(want, reopened.State()); diff != "" {

@@ -117,9 +117,7 @@ func (m Move) check(s *State) error {
 func (m Move) set(s *State) {
 	f := s.Files[m.File]
 	f.State.Trail = f.State.Trail.Then(f.State.Mark)
-	if f.State.Mark, f.State.Finished, f.Sealed = m.Mark, m.Finished, m.Sealed; m.Finished {
-		f.State.Trail = nil
-	}
+	f.State.Mark, f.State.Finished, f.Sealed = m.Mark, m.Finished, m.Sealed
 	s.Files[m.File] = f
 }
 

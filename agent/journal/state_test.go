@@ -236,6 +236,15 @@ func TestPutFileKeepsPositions(t *testing.T) {
 	}
 }
 
+// TestFinishedFileKeepsItsTrail finishes a file: a power cut may still undo that it was renamed.
+func TestFinishedFileKeepsItsTrail(t *testing.T) {
+	s := applyAll(t, seal(0, 0, 1, 1, 4), Ack{Count: 4},
+		Move{File: 1, Mark: markAt(500), Sealed: decode.Position{End: 500}, Finished: true})
+	if diff := cmp.Diff(tail.Trail{markAt(400)}, s.Files[1].State.Trail); diff != "" {
+		t.Errorf("trail (-want +got):\n%s", diff)
+	}
+}
+
 func TestSequencesWrap(t *testing.T) {
 	tests := map[string]struct {
 		sequence, n, want int32

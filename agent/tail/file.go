@@ -42,7 +42,7 @@ type File struct {
 	trail  Trail
 	boot   string
 	cut    *Mark // it was cut off there, by a power cut, and is replaced by what is behind
-	end    int64 // it is opened again, and what is behind that is another file
+	end    int64 // if it is opened again, where another file begins in it
 
 	fd  Handle
 	zip *gzipReader
@@ -53,8 +53,8 @@ type File struct {
 	rotated  bool      // another file has taken its name
 	gone     bool      // it has no name any more
 	gzip     bool      // only its compressed form has a name
-	replaced bool      // it was truncated, and its copy not looked for yet
-	shorn    bool      // before it was truncated, a power cut may have taken what was read of it
+	replaced bool      // it was truncated or cut off, and has not been placed yet
+	shorn    bool      // a power cut may have taken what was read of it
 	passed   bool      // it was truncated, and its copy ends before the position
 	idle     bool      // it was read to its end, and has a name to find it by
 	finished bool

@@ -65,17 +65,19 @@ func (f *File) prove() error {
 		return err
 	}
 	changed, err := f.changedUnderneath()
-	if !changed {
-		if err == nil {
-			f.boot = f.set.boot
+	if !changed && err == nil {
+		if f.boot = f.set.boot; f.finished {
+			f.closeFile()
 		}
+	}
+	if !changed {
 		return err
 	}
 	cut, err := f.findCut()
 	if err != nil {
 		return err
 	}
-	f.boot, f.cut, f.shorn = f.set.boot, cut, true
+	f.cut, f.shorn = cut, true
 	f.truncate()
 	return ErrReplaced
 }
@@ -196,8 +198,10 @@ func (s *Set) cutIn(copies []candidate, f *File) (i int, at *Mark) {
 	}
 	i = slices.IndexFunc(copies, func(c candidate) bool {
 		return s.compareCopy(c, f, func(fd Handle) (_ bool, err error) {
-			if at, err = f.lastMark(fd); strings.HasSuffix(c.path, gzSuffix) {
+			if strings.HasSuffix(c.path, gzSuffix) {
 				at, err = f.lastMarkInGzip(fd)
+			} else {
+				at, err = f.lastMark(fd)
 			}
 			return at != nil, err
 		})

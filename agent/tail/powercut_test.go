@@ -155,8 +155,8 @@ func TestPowerCutBeforeTheFirstMark(t *testing.T) {
 	}
 }
 
-// TestTwoPowerCutsAndACopy cuts off a log, and before that was read again, it is copied and truncated, and the power cut
-// once more. The copy is that of what was left, and no earlier life of the log was read past it.
+// TestTwoPowerCutsAndACopy cuts off a log, and before that was read again, it is copied and truncated, and the power
+// cut once more. The copy is that of what was left, and no earlier life of the log was read past it.
 func TestTwoPowerCutsAndACopy(t *testing.T) {
 	l, disk := newBootLab(t)
 	left := lines(0, 25) + lines(100, 103)
@@ -182,8 +182,8 @@ func TestTwoPowerCutsAndACopy(t *testing.T) {
 	l.want(left+lines(200, 220), l.readAll())
 }
 
-// TestTwoLivesAndAPowerCut copies and truncates a log twice. An agent that starts after a power cut has placed neither of
-// the two lives of the log that it knows, and finds them in their copies.
+// TestTwoLivesAndAPowerCut copies and truncates a log twice. An agent that starts after a power cut has placed neither
+// of the two lives of the log that it knows, and finds them in their copies.
 func TestTwoLivesAndAPowerCut(t *testing.T) {
 	l, disk := newBootLab(t)
 	inUse := 0
@@ -207,22 +207,64 @@ func TestTwoLivesAndAPowerCut(t *testing.T) {
 	l.want(lines(60, 65)+lines(70, 75), l.readAll())
 }
 
-// TestPowerCutAndRotations cuts off a log. It is found to be so by a look at it, and moves on before the next scan.
+// TestPowerCutAndRotations cuts off a log. A look at it shows that, and it moves on before the next scan; or the agent
+// starts again before that, and looks anew.
 func TestPowerCutAndRotations(t *testing.T) {
+	for name, again := range map[string]bool{"the agent runs": false, "the agent starts again": true} {
+		t.Run(name, func(t *testing.T) {
+			l, disk := newBootLab(t)
+			l.append("app.log", lines(0, 30))
+			l.readAll()
+			l.shorten("app.log", len(lines(0, 25)))
+			l.append("app.log", lines(100, 110))
+			disk.name, disk.since = "second", time.Now().Add(-time.Minute)
+			l.restart()
+			if _, err := l.order[0].Read(make([]byte, 100)); !errors.Is(err, ErrReplaced) {
+				t.Fatal(err)
+			}
+			if again {
+				l.restart()
+			}
+			l.rename("app.log", "app.log.2")
+			l.append("app.log.1", lines(200, 205))
+			l.append("app.log", lines(300, 305))
+			l.want(lines(100, 110)+lines(200, 205)+lines(300, 305), l.readAll())
+		})
+	}
+}
+
+// TestPowerCutTakesAll leaves nothing of a log: what is written to it then is not what is pending of it.
+func TestPowerCutTakesAll(t *testing.T) {
 	l, disk := newBootLab(t)
 	l.append("app.log", lines(0, 30))
 	l.readAll()
-	l.shorten("app.log", len(lines(0, 25)))
-	l.append("app.log", lines(100, 110))
-	disk.name, disk.since = "second", time.Now().Add(-time.Minute)
+	log := l.order[0]
+	l.empty()
+	l.age("app.log")
+	disk.name, disk.since = "second", time.Now()
 	l.restart()
-	if _, err := l.order[0].Read(make([]byte, 100)); !errors.Is(err, ErrReplaced) {
-		t.Fatal(err)
+	l.scan()
+	l.append("app.log", lines(100, 105))
+	if again, err := l.set.Open(log.Ref, Mark{}); !errors.Is(err, ErrNotFound) {
+		t.Errorf("%v can be opened again, error: %v", again, err)
 	}
-	l.rename("app.log", "app.log.2")
-	l.append("app.log.1", lines(200, 205))
-	l.append("app.log", lines(300, 305))
-	l.want(lines(100, 110)+lines(200, 205)+lines(300, 305), l.readAll())
+	l.want(lines(100, 105), l.readAll())
+}
+
+// TestFinishedFilesAreClosed looks at files that were finished before the machine was started, and lets go of them.
+func TestFinishedFilesAreClosed(t *testing.T) {
+	l, disk := newBootLab(t)
+	l.cfg.Include[0] += "*"
+	l.append("app.log.1", lines(0, 30))
+	l.append("app.log", lines(30, 31))
+	l.readAll()
+	l.order[0].Finish()
+	disk.name, disk.since = "second", time.Now()
+	l.restart()
+	l.scan()
+	if done := l.order[0]; done.boot != "second" || done.fd != nil {
+		t.Errorf("%s was looked at in the %s run of the machine, and is open: %v", done.Path(), done.boot, done.fd != nil)
+	}
 }
 
 // TestPowerCutIsTold counts what was read and is not in the file any more.

@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -170,7 +171,7 @@ func (s *Set) hasSuccessor(f *File) bool {
 func (s *Set) moveTo(f *File, c candidate) {
 	s.move(f, c.info.ID)
 	f.path, f.size, f.gzip = c.path, c.info.Size, strings.HasSuffix(c.path, gzSuffix)
-	f.live, f.rotated, f.replaced, f.scan, f.changed = false, true, false, s.scans, time.Time{}
+	f.live, f.rotated, f.replaced, f.scan, f.changed, f.boot = false, true, false, s.scans, time.Time{}, s.boot
 }
 
 // passOver notes that all of a copy of f was read before f was truncated; false if it has to be looked for again.
@@ -195,7 +196,7 @@ func (s *Set) passOver(c candidate, f *File, changes *Changes) bool {
 func (s *Set) noteRemains(f *File) {
 	for _, g := range s.files {
 		if g.finished && !g.gone && g.source == f.source && g != f && g.head == f.head && f.head.Bytes > 0 {
-			s.remains[f.Ref] = remains{in: g, copied: true}
+			s.remains[f.Ref] = remains{in: g, end: math.MaxInt64, copied: true}
 		}
 	}
 }

@@ -3,6 +3,7 @@ package tail
 import (
 	"fmt"
 	"maps"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -132,7 +133,7 @@ type Set struct {
 	watch  *watcher
 }
 
-// remains are the beginning of a file up to an end, 0 for no end, in another one. All of that was read.
+// remains are the beginning of a file up to an end in another one, or all of it. It was read.
 type remains struct {
 	in     *File
 	end    int64
@@ -299,18 +300,21 @@ func (s *Set) Close() error {
 
 // whatIsLeft returns what there is of the file with a reference: most often the file itself.
 func (s *Set) whatIsLeft(ref uint32) remains {
-	left, ok := s.remains[ref]
-	if i := slices.IndexFunc(s.files, func(f *File) bool { return f.Ref == ref }); !ok && i >= 0 {
-		left.in = s.files[i]
+	if left, ok := s.remains[ref]; ok {
+		return left
 	}
-	return left
+	whole := remains{end: math.MaxInt64}
+	if i := slices.IndexFunc(s.files, func(f *File) bool { return f.Ref == ref }); i >= 0 {
+		whole.in = s.files[i]
+	}
+	return whole
 }
 
 // Sought tells whether the file with a reference was truncated, or lost its end, and what is left of it is still looked
 // for: one of the next Scans knows.
 func (s *Set) Sought(ref uint32) bool {
 	f := s.whatIsLeft(ref).in
-	return f != nil && f.replaced && !f.gone && !f.passed && !f.gzip
+	return f != nil && f.replaced && !f.gone && !f.gzip
 }
 
 // Open opens the file with a reference once more, at mark, to read again what is pending. It must be closed. Of one
@@ -318,7 +322,7 @@ func (s *Set) Sought(ref uint32) bool {
 func (s *Set) Open(ref uint32, mark Mark) (*File, error) {
 	left := s.whatIsLeft(ref)
 	f := left.in
-	if f == nil || left.end > 0 && mark.Offset > left.end {
+	if f == nil || mark.Offset >= left.end {
 		return nil, ErrNotFound
 	}
 	if err := f.prove(); err != nil {

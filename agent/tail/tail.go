@@ -44,9 +44,9 @@ type State struct {
 	// Mark is the offset from where reading goes on, and the hash of what is before it. In a gzip file both count
 	// decompressed bytes.
 	Mark Mark `json:"mark"`
-	// Began is the offset at which this incarnation begins, 0 unless a power cut ended the one before, of which it has the
-	// Ref then.
-	Began  int64  `json:"began,omitempty"`
+	// Began is the offset at which this incarnation begins, 0 unless a power cut ended the one before.
+	Began int64 `json:"began,omitempty"`
+	// Behind is the Ref of that one, 0 if there is none.
 	Behind uint32 `json:"behind,omitempty"`
 	// Trail leads to Mark. The owner keeps it; see Trail.Then.
 	Trail Trail `json:"trail,omitempty"`

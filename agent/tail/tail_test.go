@@ -169,7 +169,10 @@ func (l *lab) restart() {
 	l.check(l.set.Close())
 	l.set = NewSet(l.cfg, known)
 	l.order = nil
-	l.order = append(l.order, l.set.Files()...)
+	for i, f := range l.set.Files() {
+		l.order = append(l.order, f)
+		l.trails[f] = known[i].State.Trail
+	}
 }
 
 func lines(from, to int) string {

@@ -124,7 +124,7 @@ func (s *Set) lose(f *File) {
 func (s *Set) tracePlain(f *File, near *listing) bool {
 	for _, path := range near.byInode[f.id.Inode] {
 		found := near.files[path]
-		if f.id.sameInode(found.ID) && (s.find(found.ID) == f || s.findGzip(found.ID) == f || slices.Contains(s.replacedBy(found.ID), f)) {
+		if s.find(found.ID) == f || s.findGzip(found.ID) == f || slices.Contains(s.replacedBy(found.ID), f) {
 			still := path == f.source // the disk refused to tell a moment ago, or it was renamed back
 			s.note(path, found, still)
 			f.rotate(!still)

@@ -92,8 +92,8 @@ func (c *Changes) hasFirst(f *File) bool {
 	return slices.ContainsFunc(c.New, func(found Found) bool { return found.File == f && found.Before == nil })
 }
 
-// copiedTo tells whether a log was there before a rotated file, by the clock: that is a copy then, and no record goes on
-// from it.
+// copiedTo tells whether a log was there before a rotated file, by the clock: that is a copy then, and no record goes
+// on from it.
 func (f *File) copiedTo(rotated *File) bool {
 	return !rotated.gzip && f.id.Birth != 0 && f.id.Birth < rotated.id.Birth
 }

@@ -2,7 +2,7 @@
 # system. They need the package lists of apt-get update, which root gets if they are missing or old.
 # shellcheck shell=bash
 
-candidate() { apt-cache show --no-all-versions "$1" 2>/dev/null | sed -n 's/^Version: //p' | head -n 1; } # PACKAGE
+candidate() { apt-cache show --no-all-versions "$1" 2>/dev/null | sed -n 's/^Version: //p' | head -n 1 || true; } # PACKAGE
 
 # unpacked PACKAGE... prints the directory with these Debian packages and those they need that this system lacks. It
 # appears by a rename.

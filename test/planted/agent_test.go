@@ -97,7 +97,7 @@ var agentBugs = []bug{
 		{"tail/copy.go", `if prefix && s.suspected(c.info.ID) <= copyGrace ||`, `if prefix && false ||`},
 	}},
 	{"a copy that ends before the position is read", []edit{
-		{"tail/replace.go", `!found.goesOn && !f.shorn && s.readPast(c, f)`, `false`},
+		{"tail/replace.go", `!found.goesOn && !f.shorn && !f.earlier() && s.readPast(c, f)`, `false`},
 	}},
 	{"a log goes on in its copy before it is known up to where it was read", []edit{
 		{"files.go", `return s != nil && s.feed.active`, `return s == nil`},
