@@ -49,7 +49,7 @@ func newMetrics() *metrics {
 		lostBytes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "logpipe_agent_lost_bytes_total", Help: "Bytes that did not reach Kafka, by reason."},
 			[]string{"reason"}),
-		powerCut: counter("power_cut_bytes_total", "Bytes that were read and that a power cut took from their files, at most."),
+		powerCut: counter("power_cut_bytes_total", "Bytes that were read and may have been taken by a power cut."),
 		batchBytes: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "logpipe_agent_batch_bytes", Help: "Uncompressed size of batches.",
 			Buckets: prometheus.ExponentialBuckets(1<<10, 4, 8)}),

@@ -360,7 +360,8 @@ func TestForgottenInOrder(t *testing.T) {
 	for ref := range journal.FileRef(2) {
 		s := &stream{ref: ref + 1, file: &tail.File{}, isEnded: true, gone: true}
 		s.stored.Behind = uint32(ref)
-		if err := j.Append(journal.PutFile{Ref: s.ref, File: journal.File{State: s.stored, Origin: []byte("{}")}}); err != nil {
+		known := journal.File{State: s.stored, Origin: []byte("{}")}
+		if err := j.Append(journal.PutFile{Ref: s.ref, File: known}); err != nil {
 			t.Fatal(err)
 		}
 		a.streams[s.ref], a.order = s, append(a.order, s)

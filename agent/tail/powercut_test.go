@@ -26,10 +26,7 @@ func newBootLab(t *testing.T) (*lab, *bootDisk) {
 	return newLab(t, func(cfg *Config) { cfg.Disk, cfg.Seen = disk, time.Now().Add(-30*time.Minute) }), disk
 }
 
-func (l *lab) shorten(name string, size int) {
-	l.t.Helper()
-	l.check(os.Truncate(l.path(name), int64(size)))
-}
+func (l *lab) shorten(size int) { l.t.Helper(); l.check(os.Truncate(l.path("app.log"), int64(size))) }
 
 // age dates a file an hour back.
 func (l *lab) age(name string) {
@@ -164,7 +161,7 @@ func TestTwoPowerCutsAndACopy(t *testing.T) {
 	l.readAll()
 	first := l.order[0]
 	known := []Known{{Ref: first.Ref, Source: first.source, State: first.State(first.mark)}} // something of it is pending
-	l.shorten("app.log", len(lines(0, 25)))
+	l.shorten(len(lines(0, 25)))
 	l.append("app.log", lines(100, 103))
 	disk.name, disk.since = "second", time.Now().Add(-time.Minute)
 	clear(l.trails)
@@ -215,7 +212,7 @@ func TestPowerCutAndRotations(t *testing.T) {
 			l, disk := newBootLab(t)
 			l.append("app.log", lines(0, 30))
 			l.readAll()
-			l.shorten("app.log", len(lines(0, 25)))
+			l.shorten(len(lines(0, 25)))
 			l.append("app.log", lines(100, 110))
 			disk.name, disk.since = "second", time.Now().Add(-time.Minute)
 			l.restart()
@@ -272,7 +269,7 @@ func TestPowerCutIsTold(t *testing.T) {
 	l, disk := newBootLab(t)
 	l.append("app.log", lines(0, 30))
 	l.readAll()
-	l.shorten("app.log", len(lines(0, 25)))
+	l.shorten(len(lines(0, 25)))
 	l.age("app.log")
 	disk.name, disk.since = "second", time.Now()
 	l.restart()
@@ -304,7 +301,7 @@ func TestRenameIsLost(t *testing.T) {
 			l.order[0].Finish()
 			l.remove("app.log")
 			l.rename("app.log.1", "app.log")
-			l.shorten("app.log", len(lines(0, 25)))
+			l.shorten(len(lines(0, 25)))
 			l.append("app.log", added)
 			disk.name, disk.since = "second", time.Now().Add(-time.Minute)
 			l.restart()
