@@ -27,7 +27,7 @@ import (
 const (
 	defaultRounds = 3
 	// patience bounds what a test waits for.
-	patience = 2 * time.Minute
+	patience = 5 * time.Minute
 	// atOnce is how many steps are tested at the same time: most of it is waiting for servers.
 	atOnce = "6"
 )
