@@ -81,7 +81,9 @@ func (d *simDisk) create(name string) *simInode {
 
 func (d *simDisk) append(i *simInode, text []byte) {
 	i.data = append(i.data, text...)
-	i.changed = d.tick()
+	if now := d.tick(); len(text) > 0 {
+		i.changed = now
+	}
 }
 
 // rename replaces what has the name to.
