@@ -28,11 +28,11 @@ func newBootLab(t *testing.T) (*lab, *bootDisk) {
 
 func (l *lab) shorten(size int) { l.t.Helper(); l.check(os.Truncate(l.path("app.log"), int64(size))) }
 
-// age dates a file an hour back.
-func (l *lab) age(name string) {
+// age dates the log an hour back.
+func (l *lab) age() {
 	l.t.Helper()
 	before := time.Now().Add(-time.Hour)
-	l.check(os.Chtimes(l.path(name), before, before))
+	l.check(os.Chtimes(l.path("app.log"), before, before))
 }
 
 func TestPowerCut(t *testing.T) {
@@ -71,7 +71,7 @@ func TestPowerCut(t *testing.T) {
 			l.want(read, l.readAll())
 			l.empty()
 			l.append("app.log", test.left)
-			if l.age("app.log"); test.added != "" {
+			if l.age(); test.added != "" {
 				l.append("app.log", test.added)
 			}
 			disk.name, disk.since = "second", time.Now().Add(-time.Minute)
@@ -204,6 +204,34 @@ func TestTwoLivesAndAPowerCut(t *testing.T) {
 	l.want(lines(60, 65)+lines(70, 75), l.readAll())
 }
 
+// TestLeftOfALogIsInACopy cuts off a log, reads what is written then, and further than its next copy goes. What was
+// left is there to be read again from that copy.
+func TestLeftOfALogIsInACopy(t *testing.T) {
+	l, disk := newBootLab(t)
+	l.append("app.log", lines(0, 30))
+	l.readAll()
+	log := l.order[0]
+	l.shorten(len(lines(0, 25)))
+	l.age()
+	disk.name, disk.since = "second", time.Now()
+	l.restart()
+	l.scan()
+	l.append("app.log", lines(100, 105))
+	text := l.readAll()
+	l.copy("app.log.1")
+	l.append("app.log", lines(105, 107))
+	text += l.readAll()
+	l.empty()
+	l.append("app.log", lines(200, 205))
+	l.want(lines(100, 107)+lines(200, 205), text+l.readAll())
+	again, err := l.set.Open(log.Ref, Mark{})
+	l.check(err)
+	defer again.Close()
+	if got := l.read(again); got != lines(0, 25) {
+		t.Errorf("read again: %q", got)
+	}
+}
+
 // TestPowerCutAndRotations cuts off a log. A look at it shows that, and it moves on before the next scan; or the agent
 // starts again before that, and looks anew.
 func TestPowerCutAndRotations(t *testing.T) {
@@ -237,7 +265,7 @@ func TestPowerCutTakesAll(t *testing.T) {
 	l.readAll()
 	log := l.order[0]
 	l.empty()
-	l.age("app.log")
+	l.age()
 	disk.name, disk.since = "second", time.Now()
 	l.restart()
 	l.scan()
@@ -270,7 +298,7 @@ func TestPowerCutIsTold(t *testing.T) {
 	l.append("app.log", lines(0, 30))
 	l.readAll()
 	l.shorten(len(lines(0, 25)))
-	l.age("app.log")
+	l.age()
 	disk.name, disk.since = "second", time.Now()
 	l.restart()
 	changes := l.set.Scan()

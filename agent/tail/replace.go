@@ -192,10 +192,16 @@ func (s *Set) passOver(c candidate, f *File, changes *Changes) bool {
 	return true
 }
 
-// noteRemains finds the copy that f was read further than, so that the beginning of f can be read again.
+// noteRemains finds the copy that f was read further than, so that the beginning of f can be read again, and what is
+// left in f of others.
 func (s *Set) noteRemains(f *File) {
 	for _, g := range s.files {
 		if g.finished && !g.gone && g.source == f.source && g != f && g.head == f.head && f.head.Bytes > 0 {
+			for ref, r := range s.remains {
+				if r.in == f {
+					s.remains[ref] = remains{in: g, end: r.end, copied: true}
+				}
+			}
 			s.remains[f.Ref] = remains{in: g, end: math.MaxInt64, copied: true}
 		}
 	}
