@@ -173,6 +173,9 @@ func TestCopyOfLessThanWasRead(t *testing.T) {
 	if text := l.readAll(); text != "" || len(l.order) > 1 || !log.Final() {
 		t.Errorf("%d files, the log final: %v; read %q", len(l.order), log.Final(), text)
 	}
+	if !l.set.Sought(log.Ref) {
+		t.Error("what is pending of the log counts as gone before its copy is known")
+	}
 	log.Rewind(mark) // as after an interruption
 	unsettled = false
 	want := lines(0, 20) + lines(25, 30)
