@@ -47,7 +47,9 @@ func TestTopicDrift(t *testing.T) {
 	ready(w, topic, yes, v1alpha1.ReasonReady)
 
 	w.set(brokers, name, map[string]string{"retention.ms": "2000000", "segment.bytes": "2097152"})
-	w.await("retention.ms to be set again", func() bool { return w.has(brokers, name, "retention.ms", "1000000") })
+	w.await("retention.ms to be set again", func() bool { // segment.bytes tells that it was set to something else before
+		return w.has(brokers, name, "segment.bytes", "2097152") && w.has(brokers, name, "retention.ms", "1000000")
+	})
 	if !w.has(brokers, name, "segment.bytes", "2097152") {
 		t.Error("a configuration was changed that the spec does not list")
 	}
