@@ -65,13 +65,14 @@ func (f *File) prove() error {
 		return err
 	}
 	changed, err := f.changedUnderneath()
-	if !changed && err == nil {
+	switch {
+	case !changed && err != nil:
+		return err
+	case !changed:
 		if f.boot = f.set.boot; f.finished {
 			f.closeFile()
 		}
-	}
-	if !changed {
-		return err
+		return nil
 	}
 	cut, err := f.findCut()
 	if err != nil {

@@ -97,6 +97,7 @@ func TestPowerCut(t *testing.T) {
 func TestPowerCutBesideCopies(t *testing.T) {
 	tests := map[string]struct {
 		copied, log, want string
+		unmarked          bool // the cut came before the first mark there is of the log
 	}{
 		"the log was cut off, written to, and copied": {
 			copied: lines(0, 25) + lines(100, 110), log: lines(200, 205), want: lines(100, 110) + lines(200, 205)},
@@ -106,6 +107,9 @@ func TestPowerCutBesideCopies(t *testing.T) {
 			copied: lines(0, 28), log: lines(200, 205), want: lines(200, 205)},
 		"the log was cut off and written to, and is being copied": {
 			copied: lines(0, 25) + lines(100, 110), log: lines(0, 25) + lines(100, 140), want: lines(100, 140)},
+		"the log was cut off before its first mark, written to, and copied: all that is left comes again": {
+			copied: lines(0, 25) + lines(100, 110), log: lines(200, 205),
+			want: lines(0, 25) + lines(100, 110) + lines(200, 205), unmarked: true},
 	}
 	for name, test := range tests {
 		for _, suffix := range []string{"", gzSuffix} {
@@ -113,6 +117,9 @@ func TestPowerCutBesideCopies(t *testing.T) {
 				l, disk := newBootLab(t)
 				l.append("app.log", lines(0, 30))
 				l.readAll()
+				if test.unmarked {
+					clear(l.trails)
+				}
 				if suffix == "" {
 					l.append("app.log.1", test.copied)
 				} else {
@@ -128,30 +135,6 @@ func TestPowerCutBesideCopies(t *testing.T) {
 	}
 }
 
-// TestPowerCutBeforeTheFirstMark cuts off a log before the first mark there is of it. Then it is copied and truncated,
-// while nobody looks: all that is left comes again.
-func TestPowerCutBeforeTheFirstMark(t *testing.T) {
-	left := lines(0, 25) + lines(100, 110)
-	for _, suffix := range []string{"", gzSuffix} {
-		t.Run("copied"+suffix, func(t *testing.T) {
-			l, disk := newBootLab(t)
-			l.append("app.log", lines(0, 30))
-			l.readAll()
-			clear(l.trails)
-			if suffix == "" {
-				l.append("app.log.1", left)
-			} else {
-				l.gz("app.log.1.gz", []byte(left))
-			}
-			l.empty()
-			l.append("app.log", lines(200, 205))
-			disk.name, disk.since = "second", time.Now().Add(-time.Minute)
-			l.restart()
-			l.want(left+lines(200, 205), l.readAll())
-		})
-	}
-}
-
 // TestTwoPowerCutsAndACopy cuts off a log, and before that was read again, it is copied and truncated, and the power
 // cut once more. The copy is that of what was left, and no earlier life of the log was read past it.
 func TestTwoPowerCutsAndACopy(t *testing.T) {
@@ -159,23 +142,19 @@ func TestTwoPowerCutsAndACopy(t *testing.T) {
 	left := lines(0, 25) + lines(100, 103)
 	l.append("app.log", lines(0, 30))
 	l.readAll()
-	first := l.order[0]
-	known := []Known{{Ref: first.Ref, Source: first.source, State: first.State(first.mark)}} // something of it is pending
+	clear(l.trails)
+	known := []Known{l.known(l.order[0])} // something of it is pending
 	l.shorten(len(lines(0, 25)))
 	l.append("app.log", lines(100, 103))
 	disk.name, disk.since = "second", time.Now().Add(-time.Minute)
-	clear(l.trails)
 	l.restart()
 	l.scan()
-	next := l.order[1]
-	known = append(known, Known{Ref: next.Ref, Source: next.source, State: next.State(next.mark)})
+	known = append(known, l.known(l.order[1]))
 	l.copy("app.log.1")
 	l.empty()
 	l.append("app.log", lines(200, 220))
 	disk.name, disk.since = "third", time.Now().Add(-time.Second)
-	l.check(l.set.Close())
-	l.set = NewSet(l.cfg, known)
-	l.order = l.set.Files()
+	l.startWith(known)
 	l.want(left+lines(200, 220), l.readAll())
 }
 
@@ -187,20 +166,19 @@ func TestTwoLivesAndAPowerCut(t *testing.T) {
 	l.cfg.InUse = func(*File) bool { inUse++; return inUse == 1 } // so that names are looked at twice
 	l.append("app.log", lines(0, 30))
 	l.readAll()
-	state := func(f *File) Known { return Known{Ref: f.Ref, Source: f.source, State: f.State(f.mark)} }
-	known := []Known{state(l.order[0])}
+	clear(l.trails)
+	known := []Known{l.known(l.order[0])}
 	l.copyTruncate("app.log.2")
 	l.append("app.log", lines(30, 60))
 	l.readAll()
-	known = append(known, state(l.order[1]))
+	clear(l.trails)
+	known = append(known, l.known(l.order[1]))
 	l.append("app.log", lines(60, 65))
 	l.copy("app.log.1")
 	l.empty()
 	l.append("app.log", lines(70, 75))
 	disk.name, disk.since = "second", time.Now().Add(-time.Second)
-	l.check(l.set.Close())
-	l.set = NewSet(l.cfg, known)
-	l.order = l.set.Files()
+	l.startWith(known)
 	l.want(lines(60, 65)+lines(70, 75), l.readAll())
 }
 

@@ -162,10 +162,21 @@ func (l *lab) restart() {
 	l.t.Helper()
 	var known []Known
 	for _, f := range l.set.Files() {
-		state := f.State(f.mark)
-		state.Trail = l.trails[f]
-		known = append(known, Known{Ref: f.Ref, Source: f.source, State: state})
+		known = append(known, l.known(f))
 	}
+	l.startWith(known)
+}
+
+// known is what an owner stores of a file.
+func (l *lab) known(f *File) Known {
+	state := f.State(f.mark)
+	state.Trail = l.trails[f]
+	return Known{Ref: f.Ref, Source: f.source, State: state}
+}
+
+// startWith makes a set that knows only what was stored.
+func (l *lab) startWith(known []Known) {
+	l.t.Helper()
 	l.check(l.set.Close())
 	l.set = NewSet(l.cfg, known)
 	l.order = nil
